@@ -1,0 +1,298 @@
+//! A block: what a contiguous range of one partition's records comes to. Pure, and a function of the range, the rules
+//! and the customers dimension alone: processor and ledger both build blocks with this.
+
+use crate::enrich::{Categories, Customers, OTHER, UNKNOWN, enrich};
+use crate::log::{DeadLetter, LogRecord};
+use crate::money::Currency;
+use crate::order::{Order, Reason, Rules};
+use crate::parse::Parser;
+use crate::rollup::{Names, Rollup, SumKey, Sums};
+use crate::time;
+use crate::window::{Seen, Window};
+use std::borrow::Cow;
+use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Counts up whenever the code comes to another verdict or another sum on the same record, so that builds that differ
+/// in it do not work side by side.
+const RULES: u32 = 1;
+
+/// All that decides what a block comes to, but for the dimension.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// What decides verdicts.
+    pub rules: Rules,
+    /// What decides the names that categories count under.
+    pub categories: Categories,
+    /// How many preceding offsets an id is remembered for.
+    pub window: usize,
+}
+
+impl Recipe {
+    /// A short hash of the recipe and of the build's rule number, which each block keeps.
+    pub fn fingerprint(&self) -> String {
+        format!("{RULES}-{:012x}", xxh3_64(format!("{self:?}").as_bytes()) >> 16)
+    }
+}
+
+/// An order as the orders store keeps it: as it was sent, with its place in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of `Order`")]
+pub struct StoredOrder {
+    pub order_id: Box<str>,
+    pub customer_id: i64,
+    pub source: Arc<str>,
+    pub quantity: i64,
+    pub total_minor: i64,
+    pub currency: Currency,
+    pub state: Option<Arc<str>>,
+    pub store_id: Option<i64>,
+    pub product_id: Option<i64>,
+    pub category: Option<Arc<str>>,
+    pub created_at: i64,
+    pub received_at: i64,
+    /// A load generator's due instant, which the store does not keep.
+    pub due_at: Option<i64>,
+    pub offset: i64,
+}
+
+/// The row that a block leaves in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockRow {
+    /// The identity of the topic.
+    pub topic_id: String,
+    /// The partition.
+    pub partition: u32,
+    /// The first offset.
+    pub first: i64,
+    /// The last offset.
+    pub last: i64,
+    /// Records in the range.
+    pub records: u64,
+    /// Orders among them that count.
+    pub orders: u64,
+    /// Records whose id was in the window.
+    pub duplicates: u64,
+    /// Records that were refused.
+    pub dead: u64,
+    /// Pieces of the orders.
+    pub quantity: i64,
+    /// Minor units of the orders, whatever their currencies: a check sum.
+    pub total_minor: i128,
+    /// The newest `created_at` of the orders, in nanoseconds of Unix time; 0 if there is none.
+    pub newest_created_at: i64,
+    /// The newest `received_at` of the records, in nanoseconds of Unix time.
+    pub newest_received_at: i64,
+    /// When the block was stored, in nanoseconds of Unix time.
+    pub inserted_at: i64,
+    /// [`Recipe::fingerprint`].
+    pub rules: String,
+}
+
+/// A finished block.
+#[derive(Debug)]
+pub struct Block {
+    /// What is stored of it as a whole.
+    pub row: BlockRow,
+    /// The orders that count.
+    pub orders: Vec<StoredOrder>,
+    /// Their sums, in the order of their keys.
+    pub sums: Vec<(SumKey, Sums)>,
+    /// The records that were refused.
+    pub dead: Vec<DeadLetter>,
+    /// What the metrics want to know beside.
+    pub notes: Notes,
+}
+
+/// What is counted of a block but not stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// Duplicates whose body differs from the first one's.
+    pub conflicts: u64,
+    /// Orders without a known state.
+    pub unknown_states: u64,
+    /// Orders of a category that is not listed.
+    pub other_categories: u64,
+}
+
+/// What one partition's blocks are built with. It goes from offset to offset, and its window with it.
+pub struct Builder {
+    recipe: Arc<Recipe>,
+    rules: String,
+    parser: Parser,
+    names: Names,
+    window: Window,
+    topic_id: String,
+    partition: u32,
+}
+
+impl Builder {
+    /// A builder whose window begins at offset `from`.
+    pub fn new(recipe: Arc<Recipe>, topic_id: &str, partition: u32, from: i64) -> Self {
+        let rules = recipe.fingerprint();
+        let window = Window::new(recipe.window, from);
+        let (parser, names) = (Parser::default(), Names::default());
+        Self { recipe, rules, parser, names, window, topic_id: topic_id.to_owned(), partition }
+    }
+
+    /// The window.
+    pub const fn window(&self) -> &Window {
+        &self.window
+    }
+
+    /// Takes a record into the window alone, as a rebuild after an assignment does.
+    pub fn remember(&mut self, record: &LogRecord) {
+        match self.parser.parse(&record.value, record.received_at, &self.recipe.rules) {
+            Ok(order) => {
+                let id = identify(&order, record, &self.topic_id, self.partition);
+                self.window.add(record.offset, id.as_bytes(), &record.value);
+            }
+            Err(_) => self.window.skip(record.offset),
+        }
+    }
+
+    /// Begins a block at an offset.
+    pub fn begin(&self, first: i64) -> Growing {
+        let row = BlockRow {
+            topic_id: self.topic_id.clone(),
+            partition: self.partition,
+            first,
+            last: first - 1,
+            records: 0,
+            orders: 0,
+            duplicates: 0,
+            dead: 0,
+            quantity: 0,
+            total_minor: 0,
+            newest_created_at: 0,
+            newest_received_at: 0,
+            inserted_at: 0,
+            rules: self.rules.clone(),
+        };
+        Growing {
+            row,
+            orders: Vec::new(),
+            rollup: Rollup::default(),
+            dead: Vec::new(),
+            notes: Notes::default(),
+            bytes: 0,
+        }
+    }
+
+    /// Adds the next record to a block.
+    pub fn add(&mut self, block: &mut Growing, record: &LogRecord, customers: &Customers) {
+        block.row.records += 1;
+        block.row.last = record.offset;
+        block.row.newest_received_at = block.row.newest_received_at.max(record.received_at);
+        block.bytes += record.value.len();
+        let order = match self.parser.parse(&record.value, record.received_at, &self.recipe.rules) {
+            Ok(order) => order,
+            Err(rejection) => {
+                self.window.skip(record.offset);
+                block.row.dead += 1;
+                block.dead.push(DeadLetter {
+                    partition: self.partition,
+                    offset: record.offset,
+                    key: record.key.clone(),
+                    value: record.value.clone(),
+                    received_at: record.received_at,
+                    reason: rejection.reason.tag(),
+                    detail: rejection.to_string(),
+                });
+                return;
+            }
+        };
+        let id = identify(&order, record, &self.topic_id, self.partition);
+        match self.window.add(record.offset, id.as_bytes(), &record.value) {
+            Seen::New => {}
+            seen => {
+                block.row.duplicates += 1;
+                block.notes.conflicts += u64::from(seen == Seen::Conflict);
+                return;
+            }
+        }
+        let enriched = enrich(&order, customers, &self.recipe.categories);
+        block.notes.unknown_states += u64::from(enriched.state == UNKNOWN && order.state.is_none());
+        block.notes.other_categories +=
+            u64::from(enriched.category == OTHER && order.category != Some(OTHER));
+        let source = self.names.share(order.source);
+        let key = SumKey {
+            minute: time::minute(order.created_at),
+            currency: order.currency,
+            source: Arc::clone(&source),
+            state: self.names.share(enriched.state),
+            category: self.names.share(enriched.category),
+        };
+        block.rollup.add(key, order.quantity, order.total_minor);
+        block.row.orders += 1;
+        block.row.quantity += order.quantity;
+        block.row.total_minor += i128::from(order.total_minor);
+        block.row.newest_created_at = block.row.newest_created_at.max(order.created_at);
+        block.orders.push(StoredOrder {
+            order_id: id.into(),
+            customer_id: order.customer_id,
+            source,
+            quantity: order.quantity,
+            total_minor: order.total_minor,
+            currency: order.currency,
+            state: order.state.map(|state| self.names.share(state)),
+            store_id: order.store_id,
+            product_id: order.product_id,
+            category: order.category.map(|category| self.names.share(category)),
+            created_at: order.created_at,
+            received_at: record.received_at,
+            due_at: record.due_at,
+            offset: record.offset,
+        });
+    }
+}
+
+/// The order's own id, else the record's key, else its place in the log: never anything random.
+fn identify<'a>(order: &Order<'a>, record: &'a LogRecord, topic_id: &str, partition: u32) -> Cow<'a, str> {
+    if let Some(id) = order.order_id {
+        return Cow::Borrowed(id);
+    }
+    match record.key.as_deref().map(std::str::from_utf8) {
+        Some(Ok(key)) if crate::order::is_order_id(key) => Cow::Borrowed(key),
+        _ => Cow::Owned(format!("{topic_id}-{partition}-{}", record.offset)),
+    }
+}
+
+/// A block that still grows.
+#[derive(Debug)]
+pub struct Growing {
+    row: BlockRow,
+    orders: Vec<StoredOrder>,
+    rollup: Rollup,
+    dead: Vec<DeadLetter>,
+    notes: Notes,
+    bytes: usize,
+}
+
+impl Growing {
+    /// Records in it.
+    pub const fn records(&self) -> u64 {
+        self.row.records
+    }
+
+    /// Bytes of its records' values.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The offset behind it.
+    pub const fn next(&self) -> i64 {
+        self.row.last + 1
+    }
+
+    /// Ends it.
+    pub fn finish(self) -> Block {
+        let Self { row, orders, rollup, dead, notes, .. } = self;
+        Block { row, orders, sums: rollup.finish(), dead, notes }
+    }
+}
+
+/// The index of a reason's tag among all reasons, for counting dead letters.
+pub fn reason_of(letter: &DeadLetter) -> Option<Reason> {
+    Reason::ALL.into_iter().find(|reason| reason.tag() == letter.reason)
+}

@@ -1,0 +1,68 @@
+//! Storing: every order, and the sums, of one block after the other. The stores stand behind this trait; the embedded
+//! ones take a block in one transaction.
+
+pub mod sqlite;
+
+use crate::block::{Block, BlockRow};
+use crate::money::Currency;
+use crate::rollup::Sums;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+/// What the stores say of a block.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The block that is there now at the first offset: this one, or another's that was there before.
+    pub row: BlockRow,
+    /// When the orders were acknowledged, in nanoseconds of Unix time.
+    pub orders_at: i64,
+    /// When the sums were acknowledged, in nanoseconds of Unix time.
+    pub rollup_at: i64,
+}
+
+/// Why a block is not stored.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The store does not answer, or not now. Trying again is right.
+    #[error("the stores cannot be reached: {0}")]
+    Unavailable(String),
+    /// The store refuses what it was given, and would again.
+    #[error("the stores refuse it: {0}")]
+    Refused(String),
+}
+
+/// Orders store and rollups store together.
+pub trait Stores: Send + Sync + 'static {
+    /// The block with the greatest last offset of a partition.
+    fn newest_block(
+        &self,
+        partition: u32,
+    ) -> impl Future<Output = Result<Option<BlockRow>, StoreError>> + Send;
+
+    /// Stores a block whole, unless one with its first offset is there already: then that one is left as it is.
+    fn put(&self, block: Arc<Block>) -> impl Future<Output = Result<Stored, StoreError>> + Send;
+}
+
+/// What the books hold, for the ledger to compare.
+pub trait Books {
+    /// All blocks, by partition and first offset.
+    fn blocks(&self) -> impl Future<Output = Result<Vec<BlockRow>, StoreError>> + Send;
+
+    /// What the orders store holds of each partition, by currency.
+    fn orders(&self) -> impl Future<Output = Result<BTreeMap<(u32, Currency), Sums>, StoreError>> + Send;
+
+    /// What the rollups hold, by currency, source and state.
+    fn sales(&self) -> impl Future<Output = Result<BTreeMap<SalesKey, Sums>, StoreError>> + Send;
+}
+
+/// How sales are broken down for people.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SalesKey {
+    /// The currency.
+    pub currency: Currency,
+    /// The sales channel.
+    pub source: String,
+    /// The state.
+    pub state: String,
+}

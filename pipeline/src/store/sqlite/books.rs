@@ -1,0 +1,109 @@
+//! What the embedded stores hold, read beside their writer or without one.
+
+use super::writer::{BLOCK_COLUMNS, block_row};
+use super::{check_layout, join, unavailable};
+use crate::block::BlockRow;
+use crate::money::Currency;
+use crate::rollup::Sums;
+use crate::store::{Books, SalesKey, StoreError};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, Params, Row};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Reads the embedded stores' file. Each look opens the file anew and sees one snapshot of it.
+#[derive(Clone, Debug)]
+pub struct SqliteBooks {
+    path: PathBuf,
+}
+
+/// An order as it stands in the store: each column's name and value.
+pub type Found = Vec<(String, String)>;
+
+impl SqliteBooks {
+    /// The books of a file.
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// The order of an id.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn order(&self, order_id: &str) -> Result<Option<Found>, StoreError> {
+        let sql = "SELECT * FROM orders WHERE order_id = ?1";
+        let found = self.rows(sql, [order_id], |row| {
+            let names = row.as_ref().column_names();
+            names.enumerate().map(|(at, name)| Ok((name.to_owned(), text(row, at)?))).collect()
+        })?;
+        Ok(found.into_iter().next())
+    }
+
+    fn rows<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags).map_err(|error| {
+            StoreError::Refused(format!("{} cannot be opened: {error}", self.path.display()))
+        })?;
+        connection
+            .execute_batch("PRAGMA query_only = ON; PRAGMA busy_timeout = 10000;")
+            .map_err(unavailable)?;
+        check_layout(&connection, &self.path)?;
+        let mut statement = connection.prepare(sql).map_err(unavailable)?;
+        let rows = statement.query_map(params, read).map_err(unavailable)?;
+        rows.collect::<Result<_, _>>().map_err(unavailable)
+    }
+}
+
+/// A column as a person reads it.
+fn text(row: &Row<'_>, at: usize) -> rusqlite::Result<String> {
+    Ok(match row.get_ref(at)? {
+        ValueRef::Null => String::new(),
+        ValueRef::Integer(integer) => integer.to_string(),
+        ValueRef::Real(real) => real.to_string(),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+    })
+}
+
+impl Books for SqliteBooks {
+    async fn blocks(&self) -> Result<Vec<BlockRow>, StoreError> {
+        self.rows(&format!("SELECT {BLOCK_COLUMNS} FROM blocks ORDER BY partition, first"), [], block_row)
+    }
+
+    async fn orders(&self) -> Result<BTreeMap<(u32, Currency), Sums>, StoreError> {
+        // The totals are added up in two parts that cannot overflow: an order's total is at most 10^13.
+        let sql = "SELECT partition, currency, count(*), sum(quantity), sum(total_minor / 1000000),
+                   sum(total_minor % 1000000) FROM orders GROUP BY partition, currency";
+        let rows = self.rows(sql, [], |row| {
+            let (high, low): (i64, i64) = (row.get(4)?, row.get(5)?);
+            let total_minor = i128::from(high) * 1_000_000 + i128::from(low);
+            let sums =
+                Sums { orders: row.get::<_, i64>(2)?.cast_unsigned(), quantity: row.get(3)?, total_minor };
+            Ok(((row.get(0)?, currency(row, 1)?), sums))
+        })?;
+        Ok(rows.into_iter().collect())
+    }
+
+    async fn sales(&self) -> Result<BTreeMap<SalesKey, Sums>, StoreError> {
+        let sql =
+            "SELECT currency, source, state, sum(orders), sum(quantity), sum(total_high), sum(total_low)
+                   FROM sales_by_minute GROUP BY currency, source, state";
+        let rows = self.rows(sql, [], |row| {
+            let key = SalesKey { currency: currency(row, 0)?, source: row.get(1)?, state: row.get(2)? };
+            let total_minor = join(row.get(5)?, row.get(6)?);
+            let sums =
+                Sums { orders: row.get::<_, i64>(3)?.cast_unsigned(), quantity: row.get(4)?, total_minor };
+            Ok((key, sums))
+        })?;
+        Ok(rows.into_iter().collect())
+    }
+}
+
+fn currency(row: &Row<'_>, at: usize) -> rusqlite::Result<Currency> {
+    let code: String = row.get(at)?;
+    Currency::from_code(&code).ok_or(rusqlite::Error::InvalidQuery)
+}
