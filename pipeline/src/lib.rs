@@ -2,14 +2,22 @@
 
 pub mod block;
 pub mod config;
+pub mod consume;
 pub mod enrich;
+pub mod ledger;
 pub mod log;
 pub mod money;
 mod numbers;
+pub mod observe;
 pub mod order;
 pub mod outcomes;
 pub mod parse;
+mod position;
+pub mod publish;
+pub mod receive;
 pub mod rollup;
 pub mod store;
 pub mod time;
+pub mod validate;
 pub mod window;
+pub mod wire;

@@ -54,7 +54,8 @@ pub struct SqliteReader {
 }
 
 impl SqliteReader {
-    /// A reader of a log that nobody writes, as the ledger wants it: it sees the log as it was when it was opened.
+    /// A reader of a log that somebody else may be writing, as the ledger wants it: it sees the log as it is at each
+    /// look at its bounds.
     pub fn detached(opened: &super::Opened, partition: u32) -> Self {
         let end = opened.ends.get(partition as usize).copied().unwrap_or_default();
         Self {
@@ -98,13 +99,19 @@ impl ReadPartition for SqliteReader {
     }
 
     async fn bounds(&mut self) -> Result<Bounds, LogError> {
-        let (partition, end) = (self.partition, *self.end.borrow_and_update());
-        let first = self
+        let partition = self.partition;
+        let (first, last) = self
             .query(move |connection| {
-                let sql = format!("SELECT min(offset) FROM orders_{partition}");
-                connection.query_row(&sql, [], |row| row.get::<_, Option<i64>>(0))
+                let sql = format!("SELECT min(offset), max(offset) FROM orders_{partition}");
+                connection.query_row(&sql, [], |row| {
+                    Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?))
+                })
             })
             .await?;
+        let end = last.map_or(0, |last| last + 1);
+        if self.log.is_none() {
+            self.end = watch::channel(end).1;
+        }
         Ok(Bounds { first: first.unwrap_or(end), end })
     }
 

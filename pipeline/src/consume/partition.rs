@@ -1,0 +1,291 @@
+//! One partition's way from the log into the stores.
+
+use super::backoff::{Backoff, jitter};
+use super::{Shared, Until};
+use crate::block::{Block, Builder, Growing, reason_of};
+use crate::log::{Deliveries, Delivery, LogError, Publish, ReadLimit, ReadPartition};
+use crate::observe::hops::Hop;
+use crate::observe::metrics;
+use crate::position;
+use crate::store::{StoreError, Stored, Stores};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// How long an empty log is waited for at once, and how often a stop is looked for meanwhile.
+const WAIT: Duration = Duration::from_millis(100);
+/// How often the position is committed: it serves lag tools and a check, so it need not be exact.
+const COMMIT_EVERY: Duration = Duration::from_secs(1);
+/// Records that one read brings at most.
+const READ: ReadLimit = ReadLimit { records: 1_000, bytes: 512 << 10 };
+
+/// The name of a partition's part in the health report.
+pub(super) fn part(partition: u32) -> String {
+    format!("partition {partition}")
+}
+
+/// Why a partition stops before it should.
+#[derive(Debug, thiserror::Error)]
+enum Stop {
+    #[error(transparent)]
+    Lost(#[from] position::Lost),
+    #[error(transparent)]
+    Log(LogError),
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+/// Runs until drained. A partition that cannot go on says so in the health report, the metrics and the log of events,
+/// and leaves the others alone.
+pub(super) async fn run<R, P, S>(mut reader: R, shared: Arc<Shared<P, S>>, until: watch::Receiver<Until>)
+where
+    R: ReadPartition,
+    P: Publish,
+    S: Stores,
+{
+    let partition = reader.partition();
+    let stopped =
+        shared.observed.metrics.consume_stopped.get_or_create(&metrics::partition(partition)).clone();
+    stopped.set(0);
+    shared.observed.health.up(part(partition));
+    let mut way = Way { reader: &mut reader, shared: &shared, until, partition, committed_at: None, next: 0 };
+    if let Err(stop) = way.go().await {
+        tracing::error!(partition, error = %stop, "this partition has stopped and needs an operator");
+        stopped.set(1);
+        shared.observed.health.down(part(partition), stop.to_string());
+    }
+}
+
+struct Way<'w, R, P, S> {
+    reader: &'w mut R,
+    shared: &'w Shared<P, S>,
+    until: watch::Receiver<Until>,
+    partition: u32,
+    committed_at: Option<Instant>,
+    /// The offset behind the newest block.
+    next: i64,
+}
+
+impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
+    /// Finds the place to go on at, and goes on.
+    async fn go(&mut self) -> Result<(), Stop> {
+        loop {
+            let next = self.resume().await?;
+            let mut builder = self.rebuild(next).await?;
+            if self.follow(&mut builder, next).await? == Until::Drained {
+                return Ok(());
+            }
+            // Another's block was there first, of another length than this one's. What the window holds is behind or
+            // ahead of it now, so this partition begins anew behind that block.
+        }
+    }
+
+    async fn resume(&mut self) -> Result<i64, Stop> {
+        let mut backoff = self.backoff();
+        let newest = loop {
+            match self.shared.stores.newest_block(self.partition).await {
+                Ok(newest) => break newest,
+                Err(error) => self.pause(Stop::Store(error), &mut backoff).await?,
+            }
+        };
+        let committed = self.reader.committed().await.map_err(Stop::Log)?;
+        let bounds = self.reader.bounds().await.map_err(Stop::Log)?;
+        let next = position::resume(self.reader.topic_id(), newest.as_ref(), committed, bounds)?;
+        tracing::info!(partition = self.partition, offset = next, end = bounds.end, "goes on");
+        self.next = next;
+        Ok(next)
+    }
+
+    /// Fills a new window with the preceding offsets.
+    async fn rebuild(&mut self, next: i64) -> Result<Builder, Stop> {
+        let recipe = &self.shared.recipe;
+        let first = self.reader.bounds().await.map_err(Stop::Log)?.first;
+        let mut at = (next - i64::try_from(recipe.window).unwrap_or(i64::MAX)).max(first).min(next);
+        let mut builder = Builder::new(Arc::clone(recipe), self.reader.topic_id(), self.partition, at);
+        while at < next {
+            for record in self.read(at).await? {
+                if record.offset < next {
+                    builder.remember(&record);
+                }
+                at = record.offset + 1;
+            }
+        }
+        Ok(builder)
+    }
+
+    /// Builds and stores block after block.
+    async fn follow(&mut self, builder: &mut Builder, mut next: i64) -> Result<Until, Stop> {
+        loop {
+            let Some(growing) = self.gather(builder, next).await? else {
+                self.commit(next, true).await;
+                return Ok(Until::Drained);
+            };
+            let block = Arc::new(growing.finish());
+            self.bury(&block).await?;
+            let stored = self.store(&block).await?;
+            self.count(&block, &stored, builder);
+            if stored.row.last != block.row.last {
+                return Ok(Until::Stopped);
+            }
+            next = block.row.last + 1;
+            self.commit(next, false).await;
+            self.next = next;
+            self.note_lag().await;
+        }
+    }
+
+    /// Reads until the block is full or old enough; `None` when the log is drained and there is nothing more.
+    async fn gather(&mut self, builder: &mut Builder, next: i64) -> Result<Option<Growing>, Stop> {
+        let shared: &'w Shared<P, S> = self.shared;
+        let limits = &shared.limits;
+        let customers = shared.dimension.current();
+        let mut backoff = self.backoff();
+        let mut growing = builder.begin(next);
+        let mut since: Option<Instant> = None;
+        loop {
+            let left = since.map_or(WAIT, |since| limits.block_interval.saturating_sub(since.elapsed()));
+            let full =
+                growing.records() >= limits.block_records as u64 || growing.bytes() >= limits.block_bytes;
+            if full || (left.is_zero() && growing.records() > 0) {
+                return Ok(Some(growing));
+            }
+            let draining = *self.until.borrow() == Until::Drained;
+            let wait = if draining { Duration::ZERO } else { left.min(WAIT) };
+            let room = limits.block_records - usize::try_from(growing.records()).unwrap_or(0);
+            let limit = ReadLimit { records: READ.records.min(room), bytes: READ.bytes };
+            let records = self.reader.read(growing.next(), limit, wait).await;
+            let records = match records {
+                Err(error @ LogError::Unavailable(_)) => {
+                    self.pause(Stop::Log(error), &mut backoff).await?;
+                    continue;
+                }
+                records => records.map_err(Stop::Log)?,
+            };
+            if records.is_empty() && draining {
+                return Ok((growing.records() > 0).then_some(growing));
+            }
+            if !records.is_empty() {
+                since.get_or_insert_with(Instant::now);
+            }
+            self.shared.observed.metrics.consume_records.inc_by(records.len() as u64);
+            for record in &records {
+                builder.add(&mut growing, record, &customers);
+            }
+        }
+    }
+
+    /// Sends the block's dead letters and waits until the log has them: before the block, so that none is lost.
+    async fn bury(&mut self, block: &Block) -> Result<(), Stop> {
+        if block.dead.is_empty() {
+            return Ok(());
+        }
+        let mut backoff = self.backoff();
+        loop {
+            let deliveries = self.shared.log.publish_dead(block.dead.clone()).wait().await;
+            let durable = match &deliveries {
+                Deliveries::All(delivery) => *delivery == Delivery::Durable,
+                Deliveries::Each(each) => each.iter().all(|delivery| *delivery == Delivery::Durable),
+            };
+            if durable {
+                return Ok(());
+            }
+            let error = LogError::Unavailable(format!("dead letters were not taken: {deliveries:?}"));
+            self.pause(Stop::Log(error), &mut backoff).await?;
+        }
+    }
+
+    async fn store(&mut self, block: &Arc<Block>) -> Result<Stored, Stop> {
+        let mut backoff = self.backoff();
+        loop {
+            let sent = Instant::now();
+            match self.shared.stores.put(Arc::clone(block)).await {
+                Ok(stored) => {
+                    self.shared.observed.metrics.store_block_seconds.observe(sent.elapsed().as_secs_f64());
+                    return Ok(stored);
+                }
+                Err(error) => {
+                    self.shared.observed.metrics.store_retries.inc();
+                    self.pause(Stop::Store(error), &mut backoff).await?;
+                }
+            }
+        }
+    }
+
+    /// Counts a block that is stored. Another's block, in the place of this one, was counted by the other.
+    fn count(&self, block: &Block, stored: &Stored, builder: &Builder) {
+        if stored.row.inserted_at == 0 || stored.row.last != block.row.last {
+            return;
+        }
+        let metrics = &self.shared.observed.metrics;
+        for reason in block.dead.iter().filter_map(reason_of) {
+            metrics.dead(reason).inc();
+        }
+        metrics.parse_duplicates.inc_by(block.row.duplicates);
+        metrics.parse_conflicts.inc_by(block.notes.conflicts);
+        metrics.enrich_unknown_states.inc_by(block.notes.unknown_states);
+        metrics.enrich_other_categories.inc_by(block.notes.other_categories);
+        metrics.roll_up_rows.inc_by(block.sums.len() as u64);
+        metrics.store_blocks.inc();
+        metrics.store_orders.inc_by(block.row.orders);
+        let seconds = |nanos: i64| nanos as f64 / 1e9;
+        let newest = &metrics.store_newest_created_at_seconds;
+        newest.set(newest.get().max(seconds(block.row.newest_created_at)));
+        let newest = &metrics.store_newest_received_at_seconds;
+        newest.set(newest.get().max(seconds(block.row.newest_received_at)));
+        let label = metrics::partition(self.partition);
+        let size = |size: usize| i64::try_from(size).unwrap_or(i64::MAX);
+        metrics.parse_window_ids.get_or_create(&label).set(size(builder.window().len()));
+        metrics.parse_window_bytes.get_or_create(&label).set(size(builder.window().memory_bytes()));
+        let due = || block.orders.iter().filter_map(|order| order.due_at);
+        self.shared.observed.hops.record(Hop::Orders, stored.orders_at, due());
+        self.shared.observed.hops.record(Hop::Rollup, stored.rollup_at, due());
+    }
+
+    /// Commits the position, now and then; a failure is nothing but a late position.
+    async fn commit(&mut self, next: i64, now: bool) {
+        let due = self.committed_at.is_none_or(|at| at.elapsed() >= COMMIT_EVERY);
+        if !due && !now {
+            return;
+        }
+        match self.reader.commit(next).await {
+            Ok(()) => self.committed_at = Some(Instant::now()),
+            Err(error) => {
+                tracing::warn!(partition = self.partition, %error, "the position was not committed")
+            }
+        }
+    }
+
+    async fn note_lag(&mut self) {
+        if let Ok(bounds) = self.reader.bounds().await {
+            let lag = self.shared.observed.metrics.consume_lag_records.clone();
+            lag.get_or_create(&metrics::partition(self.partition)).set(bounds.end - self.next);
+        }
+    }
+
+    async fn read(&mut self, from: i64) -> Result<Vec<crate::log::LogRecord>, Stop> {
+        let mut backoff = self.backoff();
+        loop {
+            match self.reader.read(from, READ, WAIT).await {
+                Err(error @ LogError::Unavailable(_)) => self.pause(Stop::Log(error), &mut backoff).await?,
+                records => return records.map_err(Stop::Log),
+            }
+        }
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff::new(self.shared.limits.retry_pause, self.shared.limits.retry_pause_max)
+    }
+
+    /// Waits before the next try, or gives up where another try would fail in the same way.
+    async fn pause(&mut self, stop: Stop, backoff: &mut Backoff) -> Result<(), Stop> {
+        let passing =
+            matches!(stop, Stop::Log(LogError::Unavailable(_)) | Stop::Store(StoreError::Unavailable(_)));
+        if !passing {
+            return Err(stop);
+        }
+        tracing::warn!(partition = self.partition, error = %stop, "trying again");
+        self.note_lag().await;
+        tokio::time::sleep(backoff.pause(jitter())).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,294 @@
+//! The ledger: whether the books balance. Each partition of the log is read again and counted anew, block by block, and
+//! compared with what each block says of itself, with the orders store, and with the rollups.
+//!
+//! It is a check on data and not on code that ran: it trusts nothing but the log.
+
+mod report;
+
+pub use report::{Difference, Ids, Ledger, PartitionBooks};
+
+use crate::block::{BlockRow, Builder, Recipe};
+use crate::enrich::Customers;
+use crate::log::{LogError, LogRecord, ReadLimit, ReadPartition};
+use crate::money::Currency;
+use crate::order::Rules;
+use crate::outcomes::{self, Outcome};
+use crate::parse::Parser;
+use crate::rollup::Sums;
+use crate::store::{Books, SalesKey, StoreError};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use xxhash_rust::xxh3::xxh3_128;
+
+/// Records that are read at once.
+const READ: ReadLimit = ReadLimit { records: 5_000, bytes: 2 << 20 };
+
+/// Why there is no ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The log cannot be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The stores cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The outcome file cannot be read.
+    #[error("the outcome file cannot be read: {0}")]
+    Outcomes(#[from] std::io::Error),
+}
+
+/// Draws up the ledger of a log and its books. With an outcome file, the ids in it are compared with those in the log.
+///
+/// # Errors
+/// Where something cannot be read. That something does not balance is no error but a [`Difference`].
+pub async fn draw_up<R: ReadPartition>(
+    readers: Vec<R>,
+    books: &impl Books,
+    recipe: &Arc<Recipe>,
+    outcomes: Option<&Path>,
+) -> Result<Ledger, LedgerError> {
+    // The stores are read before the log, so that what they hold is in the log by then, also while both grow.
+    let blocks = books.blocks().await?;
+    let stored = books.orders().await?;
+    let sales = books.sales().await?;
+    let mut ledger = Ledger::default();
+    let mut ids = outcomes.map(Told::read).transpose()?;
+    let mut all: BTreeMap<Currency, Sums> = BTreeMap::new();
+    for mut reader in readers {
+        let partition = reader.partition();
+        let own: Vec<_> = blocks.iter().filter(|block| block.partition == partition).cloned().collect();
+        let mut recount = Recount::new(&reader, own, recipe);
+        recount.run(&mut reader, ids.as_mut()).await?;
+        for (currency, sums) in &recount.sums {
+            all.entry(*currency).or_default().merge(*sums);
+        }
+        compare_stored(&mut recount, &stored);
+        ledger.add(recount.books, recount.differences);
+    }
+    compare_sales(&mut ledger, &all, &sales);
+    if let Some(ids) = ids {
+        ids.compare(&mut ledger);
+    }
+    Ok(ledger)
+}
+
+/// One partition, counted anew.
+struct Recount {
+    books: PartitionBooks,
+    blocks: std::vec::IntoIter<BlockRow>,
+    builder: Builder,
+    rules: Rules,
+    parser: Parser,
+    expected: String,
+    /// Orders that count, by currency.
+    sums: BTreeMap<Currency, Sums>,
+    differences: Vec<Difference>,
+}
+
+impl Recount {
+    fn new(reader: &impl ReadPartition, blocks: Vec<BlockRow>, recipe: &Arc<Recipe>) -> Self {
+        let partition = reader.partition();
+        let mut differences = Vec::new();
+        for pair in blocks.windows(2) {
+            if let [before, after] = pair
+                && after.first != before.last + 1
+            {
+                let what =
+                    if after.first > before.last + 1 { "a gap between blocks" } else { "blocks overlap" };
+                let range = (before.last.min(after.first), before.last.max(after.first));
+                differences.push(Difference::of(partition, range, what, before.last + 1, after.first));
+            }
+        }
+        if let Some(other) = blocks.iter().find(|block| block.topic_id != reader.topic_id()) {
+            let range = (other.first, other.last);
+            differences.push(Difference::of(partition, range, "topic", reader.topic_id(), &other.topic_id));
+        }
+        Self {
+            books: PartitionBooks { partition, blocks: blocks.len() as u64, ..PartitionBooks::default() },
+            blocks: blocks.into_iter(),
+            builder: Builder::new(Arc::clone(recipe), reader.topic_id(), partition, 0),
+            rules: recipe.rules.clone(),
+            parser: Parser::default(),
+            expected: recipe.fingerprint(),
+            sums: BTreeMap::new(),
+            differences,
+        }
+    }
+
+    /// Reads the whole partition and counts the range of each block; what lies behind the newest is pending.
+    async fn run(
+        &mut self,
+        reader: &mut impl ReadPartition,
+        mut ids: Option<&mut Told>,
+    ) -> Result<(), LedgerError> {
+        let bounds = reader.bounds().await?;
+        let customers = Customers::default();
+        let mut at = bounds.first;
+        let mut block = self.blocks.next();
+        let mut growing = self.builder.begin(at);
+        while at < bounds.end {
+            for record in reader.read(at, READ, Duration::from_secs(5)).await? {
+                if record.offset >= bounds.end {
+                    break;
+                }
+                at = record.offset + 1;
+                self.books.log += 1;
+                if let Some(ids) = ids.as_deref_mut() {
+                    ids.see(&record, &mut self.parser, &self.rules);
+                }
+                self.builder.add(&mut growing, &record, &customers);
+                match &block {
+                    None => self.books.pending += 1,
+                    Some(row) if row.last == record.offset => {
+                        let done = std::mem::replace(&mut growing, self.builder.begin(at)).finish();
+                        for order in &done.orders {
+                            let sums = self.sums.entry(order.currency).or_default();
+                            sums.add(order.quantity, order.total_minor);
+                        }
+                        self.compare_block(row, &done.row);
+                        block = self.blocks.next();
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        if let Some(row) = block.into_iter().chain(self.blocks.by_ref()).next() {
+            let range = (row.first, row.last);
+            let missing =
+                Difference::of(self.books.partition, range, "end of the log", row.last + 1, bounds.end);
+            self.differences.push(missing);
+        }
+        Ok(())
+    }
+
+    fn compare_block(&mut self, row: &BlockRow, counted: &BlockRow) {
+        let partition = row.partition;
+        let range = (row.first, row.last);
+        for (what, expected, found) in [
+            ("first offset of a block", i128::from(counted.first), i128::from(row.first)),
+            ("records of a block", counted.records.into(), row.records.into()),
+            ("orders of a block", counted.orders.into(), row.orders.into()),
+            ("duplicates of a block", counted.duplicates.into(), row.duplicates.into()),
+            ("dead letters of a block", counted.dead.into(), row.dead.into()),
+            ("quantity of a block", counted.quantity.into(), row.quantity.into()),
+            ("total of a block", counted.total_minor, row.total_minor),
+        ] {
+            if expected != found {
+                self.differences.push(Difference::of(partition, range, what, expected, found));
+            }
+        }
+        if row.rules != self.expected {
+            self.books.other_rules += 1;
+        }
+        self.books.orders += row.orders;
+        self.books.duplicates += row.duplicates;
+        self.books.dead += row.dead;
+        self.books.quantity += row.quantity;
+        self.books.total_minor += row.total_minor;
+    }
+}
+
+/// The orders store against the orders that count, of one partition.
+fn compare_stored(recount: &mut Recount, stored: &BTreeMap<(u32, Currency), Sums>) {
+    let partition = recount.books.partition;
+    let mut currencies: Vec<_> = recount.sums.keys().copied().collect();
+    currencies
+        .extend(stored.keys().filter(|(number, _)| *number == partition).map(|(_, currency)| *currency));
+    currencies.sort_unstable();
+    currencies.dedup();
+    for currency in currencies {
+        let expected = recount.sums.get(&currency).copied().unwrap_or_default();
+        let found = stored.get(&(partition, currency)).copied().unwrap_or_default();
+        recount.books.stored_orders += found.orders;
+        recount.books.stored_total_minor += found.total_minor;
+        for (what, expected, found) in pairs(expected, found) {
+            if expected != found {
+                let what = format!("{what} in the orders store, {}", currency.code());
+                recount.differences.push(Difference::of_partition(partition, what, expected, found));
+            }
+        }
+    }
+}
+
+/// The rollups against the orders that count, of all partitions.
+fn compare_sales(ledger: &mut Ledger, expected: &BTreeMap<Currency, Sums>, sales: &BTreeMap<SalesKey, Sums>) {
+    let mut found: BTreeMap<Currency, Sums> = BTreeMap::new();
+    for (key, sums) in sales {
+        found.entry(key.currency).or_default().merge(*sums);
+    }
+    let currencies: std::collections::BTreeSet<_> = expected.keys().chain(found.keys()).collect();
+    for currency in currencies {
+        let expected = expected.get(currency).copied().unwrap_or_default();
+        let found = found.get(currency).copied().unwrap_or_default();
+        ledger.rollup_orders += found.orders;
+        ledger.rollup_quantity += found.quantity;
+        ledger.rollup_total_minor += found.total_minor;
+        for (what, expected, found) in pairs(expected, found) {
+            if expected != found {
+                let what = format!("{what} in the rollups, {}", currency.code());
+                ledger.differences.push(Difference::whole(what, expected, found));
+            }
+        }
+    }
+}
+
+fn pairs(expected: Sums, found: Sums) -> [(&'static str, i128, i128); 3] {
+    [
+        ("orders", expected.orders.into(), found.orders.into()),
+        ("quantity", expected.quantity.into(), found.quantity.into()),
+        ("total", expected.total_minor, found.total_minor),
+    ]
+}
+
+/// What senders were told, by the fingerprint of each id, and whether the log has the id.
+struct Told {
+    orders: HashMap<u128, (Outcome, bool)>,
+    ids: Ids,
+}
+
+impl Told {
+    fn read(path: &Path) -> Result<Self, std::io::Error> {
+        let mut orders = HashMap::new();
+        let mut ids = Ids::default();
+        outcomes::read(path, |id, outcome| {
+            ids.count(outcome);
+            orders.insert(xxh3_128(id.as_bytes()), (outcome, false));
+        })?;
+        Ok(Self { orders, ids })
+    }
+
+    /// Notes a record's id: the order's own, else the key.
+    fn see(&mut self, record: &LogRecord, parser: &mut Parser, rules: &Rules) {
+        let own =
+            parser.parse(&record.value, record.received_at, rules).ok().and_then(|order| order.order_id);
+        let Some(id) = own.map(str::as_bytes).or(record.key.as_deref()) else { return };
+        match self.orders.get_mut(&xxh3_128(id)) {
+            Some((_, seen)) => *seen = true,
+            // Orders that others sent are nobody's fault; they are counted so that a reader knows of them.
+            None => self.ids.not_told += 1,
+        }
+    }
+
+    /// Acknowledged ⊆ log ⊆ acknowledged ∪ unknown.
+    fn compare(mut self, ledger: &mut Ledger) {
+        for (outcome, seen) in self.orders.values() {
+            match (outcome, seen) {
+                (Outcome::Accepted, false) => self.ids.lost += 1,
+                (Outcome::Failed | Outcome::Rejected, true) => self.ids.ghosts += 1,
+                (Outcome::Unknown, true) => self.ids.unknown_in_log += 1,
+                _ => {}
+            }
+        }
+        for (what, count) in [
+            ("ids acknowledged that the log does not have", self.ids.lost),
+            ("ids reported as failed or rejected that the log has", self.ids.ghosts),
+        ] {
+            if count > 0 {
+                ledger.differences.push(Difference::whole(what.to_owned(), 0, count));
+            }
+        }
+        ledger.ids = Some(self.ids);
+    }
+}

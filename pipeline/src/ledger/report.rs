@@ -1,0 +1,257 @@
+//! What the ledger says, as JSON and as a table for people.
+
+use crate::outcomes::Outcome;
+use serde::Serialize;
+use std::fmt::{self, Display};
+
+/// The books of all partitions, and every difference.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Ledger {
+    /// Each partition's books.
+    pub partitions: Vec<PartitionBooks>,
+    /// Orders in the rollups.
+    pub rollup_orders: u64,
+    /// Pieces in the rollups.
+    pub rollup_quantity: i64,
+    /// Minor units in the rollups, over all currencies.
+    pub rollup_total_minor: i128,
+    /// What does not balance.
+    pub differences: Vec<Difference>,
+    /// What senders were told, compared by id.
+    pub ids: Option<Ids>,
+}
+
+/// The books of one partition.
+#[derive(Clone, Debug, Default, Serialize, PartialEq, Eq)]
+pub struct PartitionBooks {
+    /// The partition.
+    pub partition: u32,
+    /// Records in the log.
+    pub log: u64,
+    /// Records in the log behind the newest block, which are still to be stored.
+    pub pending: u64,
+    /// Blocks.
+    pub blocks: u64,
+    /// Blocks that were made by other rules than are in force now.
+    pub other_rules: u64,
+    /// Orders that count.
+    pub orders: u64,
+    /// Records whose id was in the window.
+    pub duplicates: u64,
+    /// Records that were refused.
+    pub dead: u64,
+    /// Pieces.
+    pub quantity: i64,
+    /// Minor units, over all currencies.
+    pub total_minor: i128,
+    /// Orders in the orders store.
+    pub stored_orders: u64,
+    /// Minor units in the orders store.
+    pub stored_total_minor: i128,
+}
+
+/// What senders were told of their orders, against what the log has.
+#[derive(Clone, Debug, Default, Serialize, PartialEq, Eq)]
+pub struct Ids {
+    /// Ids that were acknowledged.
+    pub accepted: u64,
+    /// Ids that were rejected.
+    pub rejected: u64,
+    /// Ids reported as failed.
+    pub failed: u64,
+    /// Ids of unknown outcome.
+    pub unknown: u64,
+    /// Unknown ids that the log has.
+    pub unknown_in_log: u64,
+    /// Acknowledged ids that the log does not have. There must be none.
+    pub lost: u64,
+    /// Failed or rejected ids that the log has. There must be none.
+    pub ghosts: u64,
+    /// Records of the log whose ids the outcome file does not name.
+    pub not_told: u64,
+}
+
+impl Ids {
+    pub(super) fn count(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Accepted => self.accepted += 1,
+            Outcome::Rejected => self.rejected += 1,
+            Outcome::Failed => self.failed += 1,
+            Outcome::Unknown => self.unknown += 1,
+        }
+    }
+}
+
+/// Something that does not balance.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+pub struct Difference {
+    /// The partition, where it is one's.
+    pub partition: Option<u32>,
+    /// The offsets, first and last.
+    pub range: Option<(i64, i64)>,
+    /// What differs.
+    pub what: String,
+    /// What the log says.
+    pub expected: String,
+    /// What was found.
+    pub found: String,
+}
+
+impl Difference {
+    pub(super) fn of(
+        partition: u32,
+        range: (i64, i64),
+        what: &str,
+        expected: impl Display,
+        found: impl Display,
+    ) -> Self {
+        let (expected, found) = (expected.to_string(), found.to_string());
+        Self { partition: Some(partition), range: Some(range), what: what.to_owned(), expected, found }
+    }
+
+    pub(super) fn of_partition(
+        partition: u32,
+        what: String,
+        expected: impl Display,
+        found: impl Display,
+    ) -> Self {
+        Self { partition: Some(partition), ..Self::whole(what, expected, found) }
+    }
+
+    pub(super) fn whole(what: String, expected: impl Display, found: impl Display) -> Self {
+        Self { partition: None, range: None, what, expected: expected.to_string(), found: found.to_string() }
+    }
+}
+
+impl Display for Difference {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(partition) = self.partition {
+            write!(out, "partition {partition}")?;
+        }
+        if let Some((first, last)) = self.range {
+            write!(out, ", offsets {first} to {last}")?;
+        }
+        if self.partition.is_some() {
+            out.write_str(": ")?;
+        }
+        write!(out, "{}: {} expected, {} found", self.what, self.expected, self.found)
+    }
+}
+
+impl Ledger {
+    /// Adds a partition.
+    pub(super) fn add(&mut self, books: PartitionBooks, differences: Vec<Difference>) {
+        self.partitions.push(books);
+        self.differences.extend(differences);
+    }
+
+    /// Whether nothing differs and nothing is pending.
+    pub fn balanced(&self) -> bool {
+        self.differences.is_empty() && self.total().pending == 0
+    }
+
+    /// The sum of all partitions.
+    pub fn total(&self) -> PartitionBooks {
+        let mut total = PartitionBooks::default();
+        for books in &self.partitions {
+            total.log += books.log;
+            total.pending += books.pending;
+            total.blocks += books.blocks;
+            total.other_rules += books.other_rules;
+            total.orders += books.orders;
+            total.duplicates += books.duplicates;
+            total.dead += books.dead;
+            total.quantity += books.quantity;
+            total.total_minor += books.total_minor;
+            total.stored_orders += books.stored_orders;
+            total.stored_total_minor += books.stored_total_minor;
+        }
+        total
+    }
+
+    /// The ledger as JSON, with the totals and the verdict.
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "schema": "tillflow.ledger.v1",
+            "balanced": self.balanced(),
+            "total": self.total(),
+            "rollup": {
+                "orders": self.rollup_orders,
+                "quantity": self.rollup_quantity,
+                "total_minor": self.rollup_total_minor,
+            },
+            "partitions": self.partitions,
+            "ids": self.ids,
+            "differences": self.differences,
+        })
+    }
+}
+
+impl Display for Ledger {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = |out: &mut fmt::Formatter<'_>, name: &str, books: &PartitionBooks| {
+            writeln!(
+                out,
+                "{name:>9} {:>12} {:>12} {:>10} {:>10} {:>10} {:>8} {:>18} {:>12} {:>18}",
+                books.log,
+                books.orders,
+                books.duplicates,
+                books.dead,
+                books.pending,
+                books.blocks,
+                books.total_minor,
+                books.stored_orders,
+                books.stored_total_minor
+            )
+        };
+        writeln!(
+            out,
+            "{:>9} {:>12} {:>12} {:>10} {:>10} {:>10} {:>8} {:>18} {:>12} {:>18}",
+            "partition",
+            "log",
+            "orders",
+            "duplicates",
+            "dead",
+            "pending",
+            "blocks",
+            "total",
+            "in store",
+            "total in store"
+        )?;
+        for books in &self.partitions {
+            line(out, &books.partition.to_string(), books)?;
+        }
+        let total = self.total();
+        line(out, "all", &total)?;
+        writeln!(out, "\nrollups: {} orders, total {}", self.rollup_orders, self.rollup_total_minor)?;
+        if let Some(ids) = &self.ids {
+            writeln!(
+                out,
+                "by id: {} acknowledged, {} lost; {} unknown, {} of them in the log; {} failed and {} rejected, {} of \
+                 them in the log; {} records of others",
+                ids.accepted,
+                ids.lost,
+                ids.unknown,
+                ids.unknown_in_log,
+                ids.failed,
+                ids.rejected,
+                ids.ghosts,
+                ids.not_told
+            )?;
+        }
+        if total.other_rules > 0 {
+            writeln!(out, "{} blocks were made by other rules than are in force now", total.other_rules)?;
+        }
+        for difference in &self.differences {
+            writeln!(out, "DIFFERENCE {difference}")?;
+        }
+        match (self.differences.len(), total.pending) {
+            (0, 0) => writeln!(
+                out,
+                "balanced: log = orders + duplicates + dead; orders and totals agree everywhere"
+            ),
+            (0, pending) => writeln!(out, "not balanced yet: {pending} records are still to be stored"),
+            (count, _) => writeln!(out, "NOT BALANCED: {count} difference(s)"),
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! Every metric of the pipeline, by the stage that counts it. No other file names a metric.
+//!
+//! Names are `<stage>_<noun>_<unit>`, with `_total` where they only grow; the text of each is its documentation.
+
+use crate::order::Reason;
+use crate::outcomes::Outcome;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Metric, Registry};
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+
+/// A gauge that holds seconds.
+pub type SecondsGauge = Gauge<f64, AtomicU64>;
+
+/// One label: `name="value"`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Label(pub &'static str, pub String);
+
+impl EncodeLabelSet for Label {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), fmt::Error> {
+        (self.0, self.1.as_str()).encode(encoder.encode_label())
+    }
+}
+
+/// A counter for each value of one label that a closed set can have, looked up by index and not by name.
+#[derive(Debug)]
+pub struct Counters<const N: usize>([Counter; N]);
+
+impl<const N: usize> Counters<N> {
+    fn register(
+        registry: &mut Registry,
+        name: &str,
+        help: &str,
+        label: &'static str,
+        values: [&str; N],
+    ) -> Self {
+        let family = Family::<Label, Counter>::default();
+        registry.register(name, help, family.clone());
+        Self(values.map(|value| family.get_or_create(&Label(label, value.to_owned())).clone()))
+    }
+
+    /// The counter of an index; one behind the end counts under the last.
+    #[expect(clippy::indexing_slicing, reason = "the index is at most the last")]
+    pub fn at(&self, index: usize) -> &Counter {
+        &self.0[index.min(N - 1)]
+    }
+}
+
+/// Why bytes that came in were copied on their way to the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copied {
+    /// The body came in several pieces.
+    Pieces,
+    /// The body was compressed.
+    Decompressed,
+}
+
+impl Copied {
+    const TAGS: [&'static str; 2] = ["pieces", "decompressed"];
+}
+
+/// The statuses that ingest answers with, for the label of `receive_requests_total`.
+pub const STATUSES: [u16; 17] =
+    [200, 201, 202, 207, 400, 401, 404, 405, 408, 413, 415, 422, 429, 431, 503, 504, 500];
+
+/// All metrics. Cheap to update from any thread.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "each metric's help text says what it counts")]
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    requests: Counters<{ STATUSES.len() }>,
+    pub receive_request_seconds: Histogram,
+    pub receive_connections: Gauge,
+    pub receive_connections_refused: Counter,
+    pub receive_connection_errors: Counter,
+    pub receive_in_flight_bytes: Gauge,
+    pub receive_in_flight_requests: Gauge,
+    copied: Counters<2>,
+    orders: Counters<4>,
+    rejections: Counters<{ Reason::ALL.len() }>,
+    pub publish_seconds: Histogram,
+    pub log_queue_bytes: Gauge,
+    pub consume_records: Counter,
+    pub consume_lag_records: Family<Label, Gauge>,
+    pub consume_partitions: Gauge,
+    pub consume_stopped: Family<Label, Gauge>,
+    dead: Counters<{ Reason::ALL.len() }>,
+    pub parse_duplicates: Counter,
+    pub parse_conflicts: Counter,
+    pub parse_window_ids: Family<Label, Gauge>,
+    pub parse_window_bytes: Family<Label, Gauge>,
+    pub enrich_customers: Gauge,
+    pub enrich_reloads: Counter,
+    pub enrich_reload_errors: Counter,
+    pub enrich_unknown_states: Counter,
+    pub enrich_other_categories: Counter,
+    pub roll_up_rows: Counter,
+    pub store_blocks: Counter,
+    pub store_orders: Counter,
+    pub store_retries: Counter,
+    pub store_block_seconds: Histogram,
+    pub store_newest_created_at_seconds: SecondsGauge,
+    pub store_newest_received_at_seconds: SecondsGauge,
+}
+
+/// 50 us to 26 s, each twice the one before.
+fn latency() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_05, 2.0, 20))
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("tillflow");
+        let it = &mut registry;
+        let status_names = STATUSES.map(|status| status.to_string());
+        let statuses = std::array::from_fn(|at| status_names.get(at).map_or("", String::as_str));
+        let reasons = Reason::ALL.map(Reason::tag);
+        let metrics = Self {
+            requests: Counters::register(
+                it,
+                "receive_requests",
+                "Requests answered, by status",
+                "status",
+                statuses,
+            ),
+            receive_request_seconds: add(
+                it,
+                "receive_request_seconds",
+                "From a request's head to its answer",
+                latency(),
+            ),
+            receive_connections: add(it, "receive_connections", "Connections open now", Gauge::default()),
+            receive_connections_refused: add(
+                it,
+                "receive_connections_refused",
+                "Connections over the limit",
+                Counter::default(),
+            ),
+            receive_connection_errors: add(
+                it,
+                "receive_connection_errors",
+                "Connections that ended in an error",
+                Counter::default(),
+            ),
+            receive_in_flight_bytes: add(
+                it,
+                "receive_in_flight_bytes",
+                "Bytes taken in and not yet answered",
+                Gauge::default(),
+            ),
+            receive_in_flight_requests: add(
+                it,
+                "receive_in_flight_requests",
+                "Requests taken in and not yet answered",
+                Gauge::default(),
+            ),
+            copied: Counters::register(
+                it,
+                "receive_copied_bytes",
+                "Bytes copied before the log got them, by cause",
+                "cause",
+                Copied::TAGS,
+            ),
+            orders: Counters::register(
+                it,
+                "receive_orders",
+                "Orders answered, by outcome",
+                "outcome",
+                Outcome::ALL.map(Outcome::tag),
+            ),
+            rejections: Counters::register(
+                it,
+                "validate_rejections",
+                "Orders refused at ingest, by reason",
+                "reason",
+                reasons,
+            ),
+            publish_seconds: add(
+                it,
+                "publish_seconds",
+                "From handing records to the log to its answer",
+                latency(),
+            ),
+            log_queue_bytes: add(it, "log_queue_bytes", "Bytes that wait for the log", Gauge::default()),
+            consume_records: add(it, "consume_records", "Records read from the log", Counter::default()),
+            consume_lag_records: add(
+                it,
+                "consume_lag_records",
+                "Records in the log that are not stored, by partition",
+                Family::default(),
+            ),
+            consume_partitions: add(
+                it,
+                "consume_partitions",
+                "Partitions that this processor reads",
+                Gauge::default(),
+            ),
+            consume_stopped: add(
+                it,
+                "consume_stopped_partitions",
+                "1 for a partition that stopped and needs an operator",
+                Family::default(),
+            ),
+            dead: Counters::register(
+                it,
+                "parse_dead",
+                "Records sent to the dead letters, by reason",
+                "reason",
+                reasons,
+            ),
+            parse_duplicates: add(
+                it,
+                "parse_duplicates",
+                "Records whose order id was in the window",
+                Counter::default(),
+            ),
+            parse_conflicts: add(
+                it,
+                "parse_conflicts",
+                "Duplicates with another body than the first",
+                Counter::default(),
+            ),
+            parse_window_ids: add(
+                it,
+                "parse_window_ids",
+                "Order ids in the window, by partition",
+                Family::default(),
+            ),
+            parse_window_bytes: add(
+                it,
+                "parse_window_bytes",
+                "Memory of the window, by partition",
+                Family::default(),
+            ),
+            enrich_customers: add(it, "enrich_customers", "Customers in the dimension", Gauge::default()),
+            enrich_reloads: add(
+                it,
+                "enrich_reloads",
+                "Times the dimension was read again",
+                Counter::default(),
+            ),
+            enrich_reload_errors: add(
+                it,
+                "enrich_reload_errors",
+                "Times it could not be read",
+                Counter::default(),
+            ),
+            enrich_unknown_states: add(
+                it,
+                "enrich_unknown_states",
+                "Orders counted under the state unknown",
+                Counter::default(),
+            ),
+            enrich_other_categories: add(
+                it,
+                "enrich_other_categories",
+                "Orders counted under the category other",
+                Counter::default(),
+            ),
+            roll_up_rows: add(it, "roll_up_rows", "Rows of sums stored", Counter::default()),
+            store_blocks: add(it, "store_blocks", "Blocks stored", Counter::default()),
+            store_orders: add(it, "store_orders", "Orders stored", Counter::default()),
+            store_retries: add(it, "store_retries", "Blocks sent again after an error", Counter::default()),
+            store_block_seconds: add(
+                it,
+                "store_block_seconds",
+                "From sending a block to its acknowledgement",
+                latency(),
+            ),
+            store_newest_created_at_seconds: add(
+                it,
+                "store_newest_created_at_seconds",
+                "Unix time of the newest created_at stored",
+                SecondsGauge::default(),
+            ),
+            store_newest_received_at_seconds: add(
+                it,
+                "store_newest_received_at_seconds",
+                "Unix time of the newest received_at stored",
+                SecondsGauge::default(),
+            ),
+            registry: Mutex::default(),
+        };
+        *metrics.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = registry;
+        metrics
+    }
+}
+
+fn add<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+impl Metrics {
+    /// The counter of answers with a status.
+    pub fn requests(&self, status: u16) -> &Counter {
+        self.requests.at(STATUSES.iter().position(|known| *known == status).unwrap_or(STATUSES.len()))
+    }
+
+    /// The counter of orders with an outcome.
+    pub fn orders(&self, outcome: Outcome) -> &Counter {
+        self.orders.at(outcome as usize)
+    }
+
+    /// The counter of orders that ingest refused for a reason.
+    pub fn rejections(&self, reason: Reason) -> &Counter {
+        self.rejections.at(reason as usize)
+    }
+
+    /// The counter of records that the processor refused for a reason.
+    pub fn dead(&self, reason: Reason) -> &Counter {
+        self.dead.at(reason as usize)
+    }
+
+    /// The counter of bytes copied for a cause.
+    pub fn copied(&self, cause: Copied) -> &Counter {
+        self.copied.at(cause as usize)
+    }
+
+    /// All metrics in Prometheus's text format.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Writing to a string cannot fail.
+        let _ = encode(&mut text, &registry);
+        text
+    }
+}
+
+/// The label of a partition.
+pub fn partition(partition: u32) -> Label {
+    Label("partition", partition.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_stands_in_the_text_under_its_name_and_label() {
+        let metrics = Metrics::default();
+        metrics.requests(202).inc();
+        metrics.orders(Outcome::Accepted).inc_by(3);
+        metrics.rejections(Reason::BadMoney).inc();
+        metrics.consume_lag_records.get_or_create(&partition(4)).set(7);
+        metrics.receive_request_seconds.observe(0.01);
+        let text = metrics.encode();
+        for line in [
+            "tillflow_receive_requests_total{status=\"202\"} 1",
+            "tillflow_receive_orders_total{outcome=\"accepted\"} 3",
+            "tillflow_validate_rejections_total{reason=\"bad_money\"} 1",
+            "tillflow_validate_rejections_total{reason=\"not_json\"} 0",
+            "tillflow_consume_lag_records{partition=\"4\"} 7",
+            "tillflow_receive_request_seconds_count 1",
+        ] {
+            assert!(text.contains(line), "{line} is missing in:\n{text}");
+        }
+    }
+}

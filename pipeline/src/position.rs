@@ -1,0 +1,127 @@
+//! Where a processor goes on in a partition. Pure.
+
+use crate::block::BlockRow;
+use crate::log::Bounds;
+
+/// Why a partition must not be gone on with.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lost {
+    /// The stores are of another topic.
+    #[error(
+        "the stores hold blocks of topic {stores}, the log is topic {log}: the topic was made anew, or the stores belong \
+         to another log"
+    )]
+    OtherTopic {
+        /// The stores' topic id.
+        stores: String,
+        /// The log's.
+        log: String,
+    },
+    /// The stores lack blocks that were there when the position was committed.
+    #[error(
+        "offsets {from} to {to} were stored once and are not any more: the stores were restored from an older state, or \
+         wiped"
+    )]
+    StoresWentBack {
+        /// The first offset that is missing.
+        from: i64,
+        /// The last one.
+        to: i64,
+    },
+    /// The log begins behind what is stored.
+    #[error("offsets {from} to {to} were deleted from the log before they were stored")]
+    LogWentOn {
+        /// The first offset that is missing.
+        from: i64,
+        /// The last one.
+        to: i64,
+    },
+    /// The log ends before what is stored.
+    #[error(
+        "the stores hold offsets up to {stored}, but the log ends before {end}: the log lost its end, or was wiped"
+    )]
+    LogWentBack {
+        /// The last offset stored.
+        stored: i64,
+        /// The offset that the log's next record would get.
+        end: i64,
+    },
+}
+
+/// The offset at which to go on: behind the newest block, whatever was committed. The committed position only serves to
+/// see that nothing was lost: a hole is an error with its range, never a silent jump.
+///
+/// # Errors
+/// What was lost, and where.
+pub fn resume(
+    topic_id: &str,
+    newest: Option<&BlockRow>,
+    committed: Option<i64>,
+    log: Bounds,
+) -> Result<i64, Lost> {
+    if let Some(block) = newest.filter(|block| block.topic_id != topic_id) {
+        return Err(Lost::OtherTopic { stores: block.topic_id.clone(), log: topic_id.to_owned() });
+    }
+    let next = newest.map_or(0, |block| block.last + 1);
+    match committed {
+        Some(committed) if committed > next => Err(Lost::StoresWentBack { from: next, to: committed - 1 }),
+        _ if log.first > next => Err(Lost::LogWentOn { from: next, to: log.first - 1 }),
+        _ if log.end < next => Err(Lost::LogWentBack { stored: next - 1, end: log.end }),
+        _ => Ok(next),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(last: i64) -> BlockRow {
+        BlockRow {
+            topic_id: "t".into(),
+            partition: 0,
+            first: 0,
+            last,
+            records: 0,
+            orders: 0,
+            duplicates: 0,
+            dead: 0,
+            quantity: 0,
+            total_minor: 0,
+            newest_created_at: 0,
+            newest_received_at: 0,
+            inserted_at: 0,
+            rules: String::new(),
+        }
+    }
+
+    const LOG: Bounds = Bounds { first: 0, end: 100 };
+
+    #[test]
+    fn an_untouched_partition_begins_at_its_beginning() {
+        assert_eq!(resume("t", None, None, LOG), Ok(0));
+    }
+
+    #[test]
+    fn the_newest_block_decides_and_a_late_commit_does_not() {
+        assert_eq!(resume("t", Some(&block(41)), Some(10), LOG), Ok(42));
+        assert_eq!(resume("t", Some(&block(41)), None, LOG), Ok(42));
+        assert_eq!(resume("t", Some(&block(99)), Some(100), LOG), Ok(100));
+    }
+
+    #[test]
+    fn what_was_lost_is_named() {
+        assert_eq!(
+            resume("u", Some(&block(41)), None, LOG),
+            Err(Lost::OtherTopic { stores: "t".into(), log: "u".into() })
+        );
+        assert_eq!(resume("t", None, Some(42), LOG), Err(Lost::StoresWentBack { from: 0, to: 41 }));
+        assert_eq!(
+            resume("t", Some(&block(9)), Some(42), LOG),
+            Err(Lost::StoresWentBack { from: 10, to: 41 })
+        );
+        let log = Bounds { first: 50, end: 100 };
+        assert_eq!(resume("t", Some(&block(41)), Some(42), log), Err(Lost::LogWentOn { from: 42, to: 49 }));
+        let log = Bounds { first: 0, end: 10 };
+        assert_eq!(resume("t", Some(&block(41)), None, log), Err(Lost::LogWentBack { stored: 41, end: 10 }));
+    }
+}

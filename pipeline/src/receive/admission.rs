@@ -1,0 +1,142 @@
+//! Admission: how much is taken in at once, and when a client that is turned away should come back.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// The longest time that a client is told to wait, in seconds.
+const LONGEST_WAIT: u64 = 60;
+/// What a request takes beside its body: its task, head and answer.
+const REQUEST_BYTES: usize = 1 << 10;
+
+/// Bytes and requests in flight, their limits, and the rate at which bytes drain.
+#[derive(Debug)]
+pub struct Admission {
+    max_bytes: usize,
+    max_requests: usize,
+    bytes: AtomicUsize,
+    requests: AtomicUsize,
+    drained: AtomicU64,
+    /// Bytes per second, smoothed, as the bits of a double.
+    rate: AtomicU64,
+}
+
+impl Admission {
+    /// Room for so many bytes and requests.
+    pub const fn new(max_bytes: usize, max_requests: usize) -> Self {
+        Self {
+            max_bytes,
+            max_requests,
+            bytes: AtomicUsize::new(0),
+            requests: AtomicUsize::new(0),
+            drained: AtomicU64::new(0),
+            rate: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes a request in, or turns it away.
+    pub fn enter(&self) -> Option<Admitted<'_>> {
+        if self.requests.fetch_add(1, Ordering::Relaxed) >= self.max_requests {
+            self.requests.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        let mut admitted = Admitted { admission: self, bytes: 0 };
+        admitted.grow(REQUEST_BYTES).then_some(admitted)
+    }
+
+    /// Bytes and requests in flight now.
+    pub fn in_flight(&self) -> (usize, usize) {
+        (self.bytes.load(Ordering::Relaxed), self.requests.load(Ordering::Relaxed))
+    }
+
+    /// Measures the drain rate since the last call, and smooths it. To be called at about the same interval again and
+    /// again.
+    pub fn measure(&self, since: Duration) {
+        let drained = self.drained.swap(0, Ordering::Relaxed) as f64 / since.as_secs_f64().max(0.001);
+        let before = f64::from_bits(self.rate.load(Ordering::Relaxed));
+        self.rate.store(smooth(before, drained).to_bits(), Ordering::Relaxed);
+    }
+
+    /// After how many whole seconds what is in flight now will have drained, at the rate measured.
+    pub fn retry_after(&self) -> u64 {
+        seconds_to_drain(
+            self.bytes.load(Ordering::Relaxed),
+            f64::from_bits(self.rate.load(Ordering::Relaxed)),
+        )
+    }
+}
+
+/// The mean of the last few measures, the newest weighing a quarter.
+fn smooth(before: f64, now: f64) -> f64 {
+    if before == 0.0 { now } else { before + (now - before) / 4.0 }
+}
+
+fn seconds_to_drain(bytes: usize, rate: f64) -> u64 {
+    // A rate of 0 gives infinity, which the cast makes the greatest number.
+    ((bytes as f64 / rate).ceil() as u64).clamp(1, LONGEST_WAIT)
+}
+
+/// A request that was taken in; it makes room again when it is dropped.
+#[derive(Debug)]
+pub struct Admitted<'a> {
+    admission: &'a Admission,
+    bytes: usize,
+}
+
+impl Admitted<'_> {
+    /// Takes room for more bytes, or says that there is none.
+    pub fn grow(&mut self, bytes: usize) -> bool {
+        if self.admission.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.admission.max_bytes {
+            self.admission.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            return false;
+        }
+        self.bytes += bytes;
+        true
+    }
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        self.admission.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.admission.requests.fetch_sub(1, Ordering::Relaxed);
+        self.admission.drained.fetch_add(self.bytes as u64, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_over_a_limit_is_turned_away_and_room_comes_back() {
+        let admission = Admission::new(REQUEST_BYTES + 100, 2);
+        let mut first = admission.enter().unwrap();
+        assert!(first.grow(100) && !first.grow(1));
+        assert!(admission.enter().is_none(), "no bytes are left");
+        drop(first);
+        assert_eq!(admission.in_flight(), (0, 0));
+        let admission = Admission::new(1 << 20, 1);
+        let first = admission.enter().unwrap();
+        assert!(admission.enter().is_none(), "no request is left");
+        drop(first);
+        assert!(admission.enter().is_some());
+    }
+
+    #[test]
+    fn the_wait_is_what_is_in_flight_over_the_measured_rate() {
+        let admission = Admission::new(1 << 30, 10);
+        let mut gone = admission.enter().unwrap();
+        gone.grow(10_000_000 - REQUEST_BYTES);
+        drop(gone);
+        admission.measure(Duration::from_secs(1));
+        let mut waiting = admission.enter().unwrap();
+        waiting.grow(35_000_000 - REQUEST_BYTES);
+        assert_eq!(admission.retry_after(), 4, "35 MB at 10 MB/s");
+        admission.measure(Duration::from_secs(1));
+        assert_eq!(admission.retry_after(), 5, "35 MB at 7.5 MB/s");
+        for _ in 0..40 {
+            admission.measure(Duration::from_secs(1));
+        }
+        assert_eq!(admission.retry_after(), LONGEST_WAIT, "nothing drains");
+        assert_eq!(seconds_to_drain(0, 0.0), 1);
+    }
+}

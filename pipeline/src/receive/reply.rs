@@ -1,0 +1,199 @@
+//! The reply to a request with orders: one outcome each, never better than the truth.
+
+use super::refusal::Refusal;
+use crate::outcomes::Outcome;
+use crate::publish::Published;
+use crate::validate::Checked;
+use bytes::Bytes;
+use hyper::StatusCode;
+use std::fmt::Write;
+
+/// How many orders a reply lists whatever became of them; of more, those that were not accepted.
+const LIST_ALL: usize = 100;
+
+/// Counts of orders by outcome, in the order of [`Outcome::ALL`].
+pub(super) type Counts = [u64; 4];
+
+/// A reply that is not yet HTTP.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) body: String,
+    pub(super) counts: Counts,
+}
+
+/// The reply to a request that was refused whole.
+pub(super) fn refused(refusal: Refusal) -> Reply {
+    let body = format!(
+        r#"{{"accepted":0,"rejected":0,"failed":0,"unknown":0,"results":[],"reason":"{}","detail":"{}","retry":{}}}"#,
+        refusal.tag(),
+        refusal.detail(),
+        refusal.retry()
+    );
+    Reply { status: refusal.status(), body, counts: [0; 4] }
+}
+
+/// The reply to a request whose orders were looked at. `created` is the status where all are accepted: 202, or the 201
+/// of the tutorial's route.
+pub(super) fn reply(
+    checked: &[Checked],
+    published: &Published,
+    created: StatusCode,
+    list_all: bool,
+) -> Reply {
+    let mut counts: Counts = [0; 4];
+    let mut results = String::with_capacity(if checked.len() == 1 { 160 } else { 32 });
+    let mut record = 0;
+    for (index, order) in checked.iter().enumerate() {
+        let (outcome, reason, detail) = match order.rejection {
+            Some(rejection) => (Outcome::Rejected, rejection.reason.tag(), rejection.to_string()),
+            None => {
+                let (outcome, why) = published.outcome(record);
+                record += 1;
+                (
+                    outcome,
+                    if outcome == Outcome::Unknown { "no_answer" } else { "not_persisted" },
+                    why.to_owned(),
+                )
+            }
+        };
+        if let Some(count) = counts.get_mut(outcome as usize) {
+            *count += 1;
+        }
+        if outcome != Outcome::Accepted || list_all || checked.len() <= LIST_ALL {
+            let id = order.order_id.as_ref();
+            write_result(
+                &mut results,
+                index,
+                id,
+                outcome,
+                (outcome != Outcome::Accepted).then_some((reason, &detail)),
+            );
+        }
+    }
+    let [accepted, rejected, failed, unknown] = counts;
+    let status = status(counts, created);
+    let mut body = String::with_capacity(80 + results.len());
+    // Writing to a string cannot fail.
+    let _ = write!(
+        body,
+        r#"{{"accepted":{accepted},"rejected":{rejected},"failed":{failed},"unknown":{unknown},"results":[{results}]}}"#
+    );
+    Reply { status, body, counts }
+}
+
+/// All alike have a status of their own; else the reply is 207, and each order says its own.
+fn status(counts: Counts, created: StatusCode) -> StatusCode {
+    match counts {
+        [_, 0, 0, 0] => created,
+        [0, _, 0, 0] => StatusCode::UNPROCESSABLE_ENTITY,
+        [0, 0, _, 0] => StatusCode::SERVICE_UNAVAILABLE,
+        [0, 0, 0, _] => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::MULTI_STATUS,
+    }
+}
+
+fn write_result(
+    results: &mut String,
+    index: usize,
+    order_id: Option<&Bytes>,
+    outcome: Outcome,
+    why: Option<(&str, &String)>,
+) {
+    if !results.is_empty() {
+        results.push(',');
+    }
+    let _ = write!(results, r#"{{"index":{index},"#);
+    if let Some(id) = order_id {
+        results.push_str("\"order_id\":\"");
+        // An order id is visible ASCII, of which JSON escapes two.
+        for character in id.iter().map(|byte| char::from(*byte)) {
+            if matches!(character, '"' | '\\') {
+                results.push('\\');
+            }
+            results.push(character);
+        }
+        results.push_str("\",");
+    }
+    let _ = write!(results, r#""outcome":"{}""#, outcome.tag());
+    if let Some((reason, detail)) = why {
+        let retry = matches!(outcome, Outcome::Failed | Outcome::Unknown);
+        // Reasons and details are texts of this program without anything that JSON escapes.
+        let _ = write!(results, r#","reason":"{reason}","detail":"{detail}","retry":{retry}"#);
+    }
+    results.push('}');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order::{Field, Reason, Rejection};
+
+    fn valid(id: &'static str) -> Checked {
+        Checked { order_id: Some(Bytes::from_static(id.as_bytes())), rejection: None }
+    }
+
+    fn invalid() -> Checked {
+        Checked { order_id: None, rejection: Some(Rejection::of(Field::Quantity, Reason::OutOfRange)) }
+    }
+
+    fn parsed(reply: &Reply) -> serde_json::Value {
+        serde_json::from_str(&reply.body).unwrap()
+    }
+
+    #[test]
+    fn each_order_has_its_own_outcome() {
+        let published = Published::Each(vec![
+            (Outcome::Accepted, ""),
+            (Outcome::Failed, "the disk is full"),
+            (Outcome::Unknown, "no answer came"),
+        ]);
+        let orders = [valid("a"), invalid(), valid("b"), valid(r#"c"\"#)];
+        let reply = reply(&orders, &published, StatusCode::ACCEPTED, false);
+        assert_eq!((reply.status, reply.counts), (StatusCode::MULTI_STATUS, [1, 1, 1, 1]));
+        let body = parsed(&reply);
+        assert_eq!(body["results"][0], serde_json::json!({"index":0,"order_id":"a","outcome":"accepted"}));
+        assert_eq!(body["results"][1]["reason"], "out_of_range");
+        assert_eq!(body["results"][1]["retry"], false);
+        assert_eq!(body["results"][2]["detail"], "the disk is full");
+        assert_eq!(body["results"][3]["order_id"], r#"c"\"#);
+        assert_eq!(body["results"][3]["retry"], true);
+    }
+
+    #[test]
+    fn one_kind_of_outcome_alone_has_its_own_status() {
+        let all =
+            |outcome| reply(&[valid("a")], &Published::All(outcome, ""), StatusCode::CREATED, false).status;
+        assert_eq!(all(Outcome::Accepted), StatusCode::CREATED);
+        assert_eq!(all(Outcome::Failed), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(all(Outcome::Unknown), StatusCode::GATEWAY_TIMEOUT);
+        let none = reply(&[invalid()], &Published::Each(vec![]), StatusCode::ACCEPTED, false);
+        assert_eq!(none.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+
+    #[test]
+    fn a_large_batch_lists_only_what_was_not_accepted_unless_told() {
+        let mut orders = vec![valid("a"); 200];
+        orders[150] = invalid();
+        let published = Published::All(Outcome::Accepted, "");
+        let short = parsed(&reply(&orders, &published, StatusCode::ACCEPTED, false));
+        assert_eq!(
+            (short["results"].as_array().unwrap().len(), &short["results"][0]["index"]),
+            (1, &150.into())
+        );
+        let long = parsed(&reply(&orders, &published, StatusCode::ACCEPTED, true));
+        assert_eq!(long["results"].as_array().unwrap().len(), 200);
+    }
+
+    #[test]
+    fn every_refusal_is_json() {
+        for refusal in
+            [Refusal::NotFound, Refusal::BadIdempotencyKey, Refusal::UnsupportedMediaType, Refusal::Busy]
+        {
+            assert_eq!(parsed(&refused(refusal))["reason"], refusal.tag());
+        }
+        for reason in Reason::ALL {
+            assert!(!reason.meaning().contains(['"', '\\']), "{}", reason.meaning());
+        }
+    }
+}
