@@ -1,0 +1,10 @@
+//! The report from end to end: JSON, page and text of sample runs. Needs nothing; writes the pages that it makes to
+//! `target/tmp`, to be looked at.
+
+// The lints let tests unwrap, and know tests by this attribute.
+#[cfg(test)]
+mod page;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod schema;
