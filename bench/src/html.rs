@@ -7,9 +7,10 @@ mod ledger;
 mod sales;
 mod table;
 
-use crate::figures::{bytes, grouped, latency, rate};
+use crate::figures::{NONE, bytes, grouped, latency, money, rate};
 use crate::plots::{self, Ink, Plot};
-use crate::report::Report;
+use crate::report::{Report, Resources};
+use crate::sales::markets;
 use crate::summary;
 
 /// Writes the page.
@@ -42,7 +43,7 @@ fn head(report: &Report, verdict: &str) -> String {
     let (class, mark) = if good { ("good", "✓") } else { ("bad", "✗") };
     let [speed, sums] = summary::lines(report).map(|line| escape(&line));
     let mut html = format!(
-        "<header>\n<p class=\"kicker\">Tillflow load report · {} · {}</p>\n\
+        "<header>\n<p class=\"kicker\">Tillflow load report · {} · <span class=\"nowrap\">{}</span></p>\n\
          <h1><span class=\"mark {class}\" aria-hidden=\"true\">{mark}</span>{}</h1>\n",
         escape(&report.way),
         escape(&report.started_at),
@@ -58,31 +59,42 @@ fn head(report: &Report, verdict: &str) -> String {
 
 fn tiles(report: &Report) -> String {
     let response = report.latency_ms.response;
-    let used = report.resources;
-    let absent = || crate::figures::NONE.to_owned();
-    let total = summary::total(report, report.ledger.total_minor.rollup);
+    let measured = |ms| if response.count == 0 { NONE.to_owned() } else { latency(ms) };
+    let used =
+        |write: fn(&Resources) -> String| report.resources.as_ref().map_or_else(|| NONE.to_owned(), write);
+    let (sold, others) = sold(report);
     let tiles = [
         ("Offered", rate(report.offered_per_second), "orders/s"),
         ("Achieved", rate(report.achieved_per_second), "orders/s"),
-        ("Response p50", latency(response.p50), ""),
-        ("Response p99", latency(response.p99), ""),
-        ("Response p99.9", latency(response.p999), ""),
+        ("Response p50", measured(response.p50), ""),
+        ("Response p99", measured(response.p99), ""),
+        ("Response p99.9", measured(response.p999), ""),
         ("Orders stored", grouped(report.ledger.orders), ""),
-        ("Sold", total.unwrap_or_else(|| "several currencies".to_owned()), ""),
-        ("CPU per order", used.map_or_else(absent, |used| latency(used.cpu_us_per_order / 1000.0)), ""),
-        ("Memory at most", used.map_or_else(absent, |used| bytes(used.memory_peak_bytes)), ""),
+        ("Sold", sold, others.as_str()),
+        ("CPU per order", used(|used| latency(used.cpu_us_per_order / 1000.0)), ""),
+        ("Memory at most", used(|used| bytes(used.memory_peak_bytes)), ""),
     ];
     let tiles: String = tiles
         .into_iter()
         .map(|(name, figure, unit)| {
             let class = if name == "Sold" { "tile broad" } else { "tile" };
-            format!(
-                "<div class=\"{class}\"><dt>{name}</dt><dd>{} <small>{unit}</small></dd></div>\n",
-                escape(&figure)
-            )
+            let (figure, unit) = (escape(&figure), escape(unit));
+            format!("<div class=\"{class}\"><dt>{name}</dt><dd>{figure} <small>{unit}</small></dd></div>\n")
         })
         .collect();
     format!("<dl class=\"tiles\">\n{tiles}</dl>\n")
+}
+
+/// What was sold in the currency with the most orders, and a word on the others.
+fn sold(report: &Report) -> (String, String) {
+    let markets = markets(report);
+    let Some((first, others)) = markets.split_first() else { return (NONE.to_owned(), String::new()) };
+    let total = format!("{} {}", first.currency, money(first.whole.total_minor, first.digits));
+    match others {
+        [] => (total, String::new()),
+        [other] => (total, format!("and {}", other.currency)),
+        others => (total, format!("and {} other currencies", others.len())),
+    }
 }
 
 fn latencies(report: &Report) -> String {
@@ -104,8 +116,7 @@ fn latencies(report: &Report) -> String {
 fn latency_table(report: &Report) -> String {
     let rows = report.latency_ms.named().map(|(name, hop)| {
         let figures = [hop.p50, hop.p90, hop.p99, hop.p999, hop.max, hop.mean];
-        let figures =
-            figures.map(|ms| if hop.count == 0 { crate::figures::NONE.to_owned() } else { milliseconds(ms) });
+        let figures = figures.map(|ms| if hop.count == 0 { NONE.to_owned() } else { milliseconds(ms) });
         table::Row::new(name, figures)
     });
     table::Table::new("Milliseconds", ["", "p50", "p90", "p99", "p99.9", "max", "mean"]).rows(rows).render()
@@ -141,6 +152,9 @@ fn over_time(report: &Report) -> String {
 /// A plot in both shapes under its legend. A plot that fails must not take the page with it.
 fn figure(label: &str, plot: Result<Plot, impl std::fmt::Display>) -> String {
     let plot = match plot {
+        Ok(plot) if plot.legend.is_empty() => {
+            return "<p class=\"note\">Nothing was recorded.</p>\n".to_owned();
+        }
         Ok(plot) => plot,
         Err(error) => return format!("<p class=\"note\">{}</p>\n", escape(&error.to_string())),
     };

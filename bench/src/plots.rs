@@ -127,11 +127,14 @@ fn legend<const N: usize>(entries: [(Ink, &str); N]) -> Vec<(Ink, String)> {
 
 /// The percentile spectra of response, service and delay.
 pub(crate) fn spectrum(report: &Report) -> Drawn {
-    let entries = [(Ink::Blue, "response"), (Ink::Orange, "service"), (Ink::Grey, "delay")];
-    Plot::draw(legend(entries), WIDE, NARROW, |shape| {
-        let curves =
-            entries.map(|(ink, name)| (ink, report.spectra.get(name).map_or(&[][..], Vec::as_slice)));
-        curves::spectrum(shape, &curves)
+    // Where nothing was sent late, service and response are one curve: the thinner is drawn over the thicker.
+    let lines = [(Ink::Grey, 2.0, "delay"), (Ink::Blue, 3.6, "response"), (Ink::Yellow, 1.4, "service")];
+    let mut legend = legend([(Ink::Blue, "response"), (Ink::Yellow, "service"), (Ink::Grey, "delay")]);
+    legend.retain(|(_, name)| report.spectra.contains_key(name));
+    Plot::draw(legend, WIDE, NARROW, |shape| {
+        let lines = lines
+            .map(|(ink, width, name)| (ink, width, report.spectra.get(name).map_or(&[][..], Vec::as_slice)));
+        curves::spectrum(shape, &lines)
     })
 }
 

@@ -17,22 +17,28 @@ pub(crate) fn verdict(report: &Report) -> &'static str {
 /// The run in two lines: how fast, and whether everything is there.
 pub(crate) fn lines(report: &Report) -> [String; 2] {
     let response = report.latency_ms.response;
+    let answered = match response.count {
+        0 => "no response was measured.".to_owned(),
+        _ => format!(
+            "half were answered within {}, 99% within {}, 99.9% within {} of the instant they were due.",
+            latency(response.p50),
+            latency(response.p99),
+            latency(response.p999),
+        ),
+    };
     let speed = format!(
-        "{} orders due at {} per second, {} achieved: half were answered within {}, 99% within {}, 99.9% within {} \
-         of the instant they were due.",
+        "{} orders due at {} per second, {} achieved: {answered}",
         grouped(report.ledger.sent),
         rate(report.offered_per_second),
         rate(report.achieved_per_second),
-        latency(response.p50),
-        latency(response.p99),
-        latency(response.p999),
     );
     let ledger = &report.ledger;
     let sums = if ledger.balanced {
         format!(
             "Log, orders and rollups agree on {} orders{}.",
             grouped(ledger.orders),
-            total(report, ledger.total_minor.orders)
+            unit(report)
+                .amount(ledger.total_minor.orders)
                 .map(|total| format!(" and {total}, to the last digit"))
                 .unwrap_or_default()
         )
@@ -45,11 +51,31 @@ pub(crate) fn lines(report: &Report) -> [String; 2] {
     [speed, sums]
 }
 
-/// A sum as money with its currency. Without one currency for all, a sum of minor units is not an amount.
-pub(crate) fn total(report: &Report, minor: i128) -> Option<String> {
+/// In what totals over all orders are written: the currency and its digits if there is one for all. If there are
+/// several, a sum of minor units is no amount; it still has to agree, so that it is written as the integer it is.
+pub(crate) struct Unit<'a> {
+    pub(crate) name: &'a str,
+    digits: u32,
+    single: bool,
+}
+
+/// The unit of a report's totals.
+pub(crate) fn unit(report: &Report) -> Unit<'_> {
     match markets(report).as_slice() {
-        [market] => Some(format!("{} {}", market.currency, money(minor, market.digits))),
-        _ => None,
+        [market] => Unit { name: market.currency, digits: market.digits, single: true },
+        _ => Unit { name: "minor units", digits: 0, single: false },
+    }
+}
+
+impl Unit<'_> {
+    /// The figure alone, for a column that names the unit.
+    pub(crate) fn figure(&self, minor: i128) -> String {
+        money(minor, self.digits)
+    }
+
+    /// The amount with its currency, if it is an amount.
+    pub(crate) fn amount(&self, minor: i128) -> Option<String> {
+        self.single.then(|| format!("{} {}", self.name, self.figure(minor)))
     }
 }
 

@@ -62,14 +62,14 @@ fn ledger(report: &Report) -> String {
         grouped(ledger.duplicates),
         grouped(ledger.dead),
     );
-    let amount = |minor| summary::total(report, minor).unwrap_or_else(|| grouped(minor));
+    let unit = summary::unit(report);
     let counts = [ledger.accepted, ledger.orders, ledger.rollup_orders].map(grouped);
     let quantity = ledger.quantity.map(|sums| [sums.accepted, sums.orders, sums.rollup].map(grouped));
     let total = ledger.total_minor;
-    let total = [total.accepted, total.orders, total.rollup].map(amount);
+    let total = [total.accepted, total.orders, total.rollup].map(|minor| unit.figure(minor));
     let mut rows = vec![cells(["", "accepted", "orders", "rollups"]), named("  orders", counts)];
     rows.extend(quantity.map(|quantity| named("  quantity", quantity)));
-    rows.push(named("  total", total));
+    rows.push(named(&format!("  total, {}", unit.name), total));
     text += &table(&rows);
     for difference in &ledger.differences {
         text += &format!("  difference: {difference}\n");

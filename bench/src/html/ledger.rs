@@ -17,17 +17,17 @@ pub(super) fn render(report: &Report) -> String {
     format!(
         "<section>\n<h2>Ledger</h2>\n<p class=\"note\">Every order is counted wherever it was seen; nothing may be \
          missing and nothing there twice.</p>\n{differences}<div class=\"cards\">\n<div>{}{}</div>\n<div>{}{}</div>\n\
-         </div>\n<div class=\"cards\"><div>{}</div></div>\n{}{}</section>\n",
+         </div>\n<div class=\"solo\">{}</div>\n{}{}</section>\n",
         told(ledger),
         verdict(
             u128::from(ledger.sent)
                 == total([ledger.accepted, ledger.rejected, ledger.failed, ledger.unknown]),
-            "Every order that was sent has one outcome",
+            ["Every order that was sent has one outcome", "Not every order that was sent has one outcome"],
         ),
         ended(ledger),
         verdict(
             u128::from(ledger.log) == total([ledger.orders, ledger.duplicates, ledger.dead]),
-            "Every record of the log has one end",
+            ["Every record of the log has one end", "Not every record of the log has one end"],
         ),
         places(report),
         rejections(report),
@@ -62,7 +62,7 @@ fn ended(ledger: &Ledger) -> String {
         .render()
 }
 
-/// The same sums at three places. They agree where the last column says so, whatever the verdict above.
+/// The same sums at three places. The sign before a name says whether they agree, whatever the verdict above.
 fn places(report: &Report) -> String {
     let ledger = &report.ledger;
     let orders = Across {
@@ -74,17 +74,16 @@ fn places(report: &Report) -> String {
         let equal =
             across.orders == across.rollup && (across.accepted == across.orders || ledger.unknown > 0);
         let sign = if equal { "✓" } else { "✗" };
-        let figures = [across.accepted, across.orders, across.rollup].map(write);
-        Row::new(name, figures.into_iter().chain([sign.to_owned()]))
+        Row::new(&format!("{sign} {name}"), [across.accepted, across.orders, across.rollup].map(write))
     };
-    let amount =
-        |minor| summary::total(report, minor).unwrap_or_else(|| format!("{} minor units", grouped(minor)));
+    let unit = summary::unit(report);
+    let total = format!("total, {}", unit.name);
     let rows = [
         Some(row("orders", orders, &grouped)),
         ledger.quantity.map(|quantity| row("quantity", quantity, &grouped)),
-        Some(row("total", ledger.total_minor, &amount)),
+        Some(row(&total, ledger.total_minor, &|minor| unit.figure(minor))),
     ];
-    Table::new("The same sums at three places", ["", "Accepted", "Orders store", "Rollups", "Agree"])
+    Table::new("The same sums at three places", ["", "Accepted", "Orders store", "Rollups"])
         .rows(rows.into_iter().flatten())
         .render()
 }
@@ -100,30 +99,27 @@ fn rejections(report: &Report) -> String {
         .iter()
         .map(|(tag, count)| Row::new(tag, [grouped(*count), share((*count).into(), all)]));
     let table = Table::new("", ["Reason", "Orders", "Share"]).rows(rows);
-    format!(
-        "<h2>Rejections by reason</h2>\n<div class=\"cards\"><div>{}</div><div></div></div>\n",
-        table.render()
-    )
+    format!("<h2>Rejections by reason</h2>\n<div class=\"solo\">{}</div>\n", table.render())
 }
 
 fn check(report: &Report) -> String {
     let Some(check) = report.check else { return String::new() };
-    let amount = |minor| summary::total(report, minor).unwrap_or_else(|| grouped(minor));
+    let unit = summary::unit(report);
     let row = |name: &str, sums: Sums| {
-        Row::new(name, [grouped(sums.count), grouped(sums.quantity), amount(sums.total_minor)])
+        Row::new(name, [grouped(sums.count), grouped(sums.quantity), unit.figure(sums.total_minor)])
     };
-    let table = Table::new("", ["", "Orders", "Items", "Total"]);
+    let table = Table::new("", ["", "Orders", "Items", &format!("Total, {}", unit.name)]);
     format!(
-        "<h2>The data set's known sums</h2>\n<div class=\"cards\"><div>{}{}</div></div>\n",
+        "<h2>The data set's known sums</h2>\n<div class=\"solo\">{}{}</div>\n",
         table.rows([row("known", check.expected), row("found", check.found)]).render(),
-        verdict(check.expected == check.found, "What was known was found"),
+        verdict(check.expected == check.found, ["What was known was found", "What was known was not found"]),
     )
 }
 
-fn verdict(good: bool, rule: &str) -> String {
-    let (class, mark, word) =
-        if good { ("good", "✓", "") } else { ("bad", "✗", "It does not hold that: ") };
-    format!("<p class=\"verdict\"><span class=\"mark {class}\">{mark}</span>{word}{}</p>", escape(rule))
+/// The first sentence if it is good, else the second.
+fn verdict(good: bool, [is, is_not]: [&str; 2]) -> String {
+    let (class, mark, sentence) = if good { ("good", "✓", is) } else { ("bad", "✗", is_not) };
+    format!("<p class=\"verdict\"><span class=\"mark {class}\">{mark}</span>{}</p>", escape(sentence))
 }
 
 fn total(counts: impl IntoIterator<Item = u64>) -> u128 {

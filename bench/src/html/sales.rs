@@ -23,8 +23,8 @@ fn market(market: &Market<'_>) -> String {
     let label = format!("Sales by channel and state in {}", market.currency);
     format!(
         "<section>\n<h2>Sales in {}</h2>\n<p class=\"note\">As the rollups hold them, each channel parted by the \
-         state of the customer.</p>\n<div class=\"pair\">\n<div>\n{}</div>\n<div>\n{}</div>\n</div>\n\
-         <div class=\"cards\"><div>{}</div></div>\n{}</section>\n",
+         state of the customer.</p>\n<div class=\"pair\">\n<div class=\"stack\">\n{}{}</div>\n<div>\n{}</div>\n\
+         </div>\n{}</section>\n",
         escape(market.currency),
         figure(&label, plots::sales(market)),
         sources(market),
@@ -34,15 +34,15 @@ fn market(market: &Market<'_>) -> String {
 }
 
 fn head(market: &Market<'_>, name: &'static str) -> Table {
-    Table::new("", [name, "Orders", "Items", &format!("Total, {}", market.currency), "Share"])
+    Table::new("", [name, &format!("Total, {}", market.currency), "Share", "Orders", "Items"])
 }
 
 fn figures(market: &Market<'_>, group: &Group<'_>) -> [String; 4] {
     [
-        grouped(group.orders),
-        grouped(group.quantity),
         money(group.total_minor, market.digits),
         share(group.total_minor, market.whole.total_minor),
+        grouped(group.orders),
+        grouped(group.quantity),
     ]
 }
 
@@ -71,11 +71,11 @@ fn states(market: &Market<'_>) -> String {
 fn all(market: &Market<'_>) -> String {
     let rows = market.cells.iter().map(|sale| {
         let total = money(sale.total_minor, market.digits);
-        let figures = [sale.state.clone(), grouped(sale.orders), grouped(sale.quantity), total];
+        let figures = [sale.state.clone(), total, grouped(sale.orders), grouped(sale.quantity)];
         Row::new(&sale.source, figures)
     });
     let table =
-        Table::new("", ["Channel", "State", "Orders", "Items", &format!("Total, {}", market.currency)])
+        Table::new("", ["Channel", "State", &format!("Total, {}", market.currency), "Orders", "Items"])
             .rows(rows);
     format!(
         "<details><summary>Every channel in every state ({} rows)</summary>{}</details>\n",

@@ -32,21 +32,18 @@ impl Scale {
 }
 
 impl Axis {
-    /// Counts from 0 to a round number at or above `max`, about `ticks` of them marked.
+    /// Counts from 0 to `max`, about `ticks` of them marked.
     pub(super) fn counts(max: f64, ticks: u32) -> Self {
         let max = if max.is_finite() { max.max(1.0) } else { 1.0 };
         let step = round_step(max / f64::from(ticks.max(1))).max(1.0);
-        let to = (max / step).ceil() * step;
-        Self::linear(to, step, |value| grouped(whole(value)))
+        Self::linear(max, step, |value| grouped(whole(value)))
     }
 
-    /// Amounts from 0 to just above `max`, marked by round steps, labelled in thousands, millions and so on.
+    /// Amounts from 0 to `max`, marked by round steps, labelled in thousands, millions and so on.
     pub(super) fn amounts(max: f64, ticks: u32) -> Self {
         let max = if max.is_finite() && max > 0.0 { max } else { 1.0 };
         let step = round_step(max / f64::from(ticks.max(1)));
-        let mut axis = Self::linear(max, step, short_amount);
-        axis.to = max;
-        axis
+        Self::linear(max, step, short_amount)
     }
 
     /// Seconds of a run, labelled in seconds, or minutes if the steps are.
@@ -63,9 +60,7 @@ impl Axis {
                 format!("{} s", whole(second))
             }
         };
-        let mut axis = Self::linear(last, step, label);
-        axis.to = last;
-        axis
+        Self::linear(last, step, label)
     }
 
     /// Latencies on a log scale from a mark at or below `min` to one at or above `max`, both in milliseconds.
@@ -188,8 +183,8 @@ mod tests {
     }
 
     #[test]
-    fn counts_end_on_a_round_mark_at_or_above_the_greatest() {
-        assert_eq!(labels(&Axis::counts(2010.0, 5)), ["0", "500", "1,000", "1,500", "2,000", "2,500"]);
+    fn counts_are_marked_by_round_steps() {
+        assert_eq!(labels(&Axis::counts(2010.0, 5)), ["0", "500", "1,000", "1,500", "2,000"]);
         assert_eq!(labels(&Axis::counts(0.0, 5)), ["0", "1"]);
         assert_eq!(labels(&Axis::counts(f64::NAN, 5)), ["0", "1"]);
     }

@@ -17,21 +17,19 @@ pub(super) fn hops(shape: Shape, hops: &[(&str, Percentiles)]) -> Result<String>
     let max = measured().map(|(_, hop)| hop.max).fold(0.0, f64::max);
     let x = if min.is_finite() { Axis::latencies(min, max) } else { Axis::latencies(1.0, 10.0) };
     svg(shape, |canvas| {
-        let field = Field::of(shape, 26.0);
+        let field = Field::without_rows(shape);
         canvas.columns(field, &x)?;
         let room = (field.bottom - field.top) / counted(hops.len().max(1));
         for (at, (name, hop)) in hops.iter().enumerate() {
             let text = field.top + room * counted(at) + room * 0.3;
             let bar = text + room * 0.38;
-            // The label stands on a strip of paper, so that no grid line crosses it.
-            canvas.bar((field.left - 8.0, text - 9.0), (field.right + 8.0, text + 9.0), Ink::Paper)?;
-            canvas.text(name, (field.left, text), Side::Right, Ink::Text)?;
+            canvas.text_on_paper(name, (field.left, text), Side::Right, Ink::Text)?;
             let figures = if hop.count == 0 {
                 "not measured".to_owned()
             } else {
                 format!("p50 {} · p99 {}", latency(hop.p50), latency(hop.p99))
             };
-            canvas.text(&figures, (field.right, text), Side::Left, Ink::Muted)?;
+            canvas.text_on_paper(&figures, (field.right, text), Side::Left, Ink::Muted)?;
             if hop.count > 0 {
                 let [p50, p99, longest] = [hop.p50, hop.p99, hop.max].map(|ms| field.x(&x, ms));
                 canvas.bar((p99, bar - 1.0), (longest, bar + 1.0), Ink::Grey)?;
@@ -69,12 +67,12 @@ pub(super) fn parts<'a>(market: &Market<'a>) -> Vec<Part<'a>> {
 }
 
 /// Height of a channel: its name, its bar, and air.
-const SALES_ROW: u32 = 46;
+const SALES_ROW: u32 = 52;
 
 /// Height of the drawing: a row for each channel, and the axis.
 pub(super) fn sales_height(market: &Market<'_>) -> u32 {
     let rows = u32::try_from(market.sources.len()).unwrap_or(u32::MAX).clamp(1, 40);
-    38 + rows * SALES_ROW
+    42 + rows * SALES_ROW
 }
 
 /// Draws a bar of money for each channel, parted by state.
@@ -83,15 +81,14 @@ pub(super) fn sales(shape: Shape, market: &Market<'_>, parts: &[Part]) -> Result
     let unit = 10_f64.powi(i32::try_from(market.digits).unwrap_or(0));
     let x = Axis::amounts(amount(max) / unit, shape.width / 90);
     svg(shape, |canvas| {
-        let field = Field::of(shape, 26.0);
+        let field = Field::without_rows(shape);
         canvas.columns(field, &x)?;
         for (at, source) in market.sources.iter().enumerate() {
             let top = field.top + f64::from(SALES_ROW) * counted(at);
             let text = top + 10.0;
-            canvas.bar((field.left - 8.0, text - 9.0), (field.right + 8.0, text + 9.0), Ink::Paper)?;
-            canvas.text(&short(source.name), (field.left, text), Side::Right, Ink::Text)?;
+            canvas.text_on_paper(&short(source.name), (field.left, text), Side::Right, Ink::Text)?;
             let total = format!("{} {}", market.currency, money(source.total_minor, market.digits));
-            canvas.text(&total, (field.right, text), Side::Left, Ink::Muted)?;
+            canvas.text_on_paper(&total, (field.right, text), Side::Left, Ink::Muted)?;
             let mut sum = 0;
             for part in parts {
                 let before = field.x(&x, amount(sum) / unit);
@@ -100,7 +97,7 @@ pub(super) fn sales(shape: Shape, market: &Market<'_>, parts: &[Part]) -> Result
                 // A pixel of paper parts neighbours, where there is room for it.
                 let gap = if after - before > 3.0 { 1.0 } else { 0.0 };
                 if after > before {
-                    canvas.bar((before, text + 12.0), (after - gap, text + 28.0), part.ink)?;
+                    canvas.bar((before, text + 13.0), (after - gap, text + 30.0), part.ink)?;
                 }
             }
         }

@@ -16,7 +16,10 @@ use super::{Ink, Shape};
 const SUBPIXELS: f64 = 4.0;
 
 /// Height of the text.
-pub(super) const TEXT: f64 = 13.0;
+const TEXT: f64 = 13.0;
+
+/// Left free at the edges, for half a line.
+const MARGIN: f64 = 1.0;
 
 /// Why a plot could not be drawn.
 #[derive(Debug, Error)]
@@ -117,22 +120,53 @@ impl Canvas<'_> {
         Ok(())
     }
 
-    /// Lines up the field at the marks of `axis`, their labels below it.
+    /// A text on paper, so that no grid line crosses it.
+    pub(super) fn text_on_paper(&self, text: &str, at: Point, side: Side, ink: Ink) -> Result {
+        let width = text_width(text);
+        let left = match side {
+            Side::Left => at.0 - width,
+            Side::Middle => at.0 - width / 2.0,
+            Side::Right => at.0,
+        };
+        self.bar((left - 4.0, at.1 - 8.0), (left + width + 4.0, at.1 + 8.0), Ink::Paper)?;
+        self.text(text, at, side, ink)
+    }
+
+    /// Lines up the field at the marks of `axis`, their labels below it. A label for which there is no room beside
+    /// the one before it is left out.
     pub(super) fn columns(&self, field: Field, axis: &Axis) -> Result {
+        let mut taken = f64::NEG_INFINITY;
         for (value, label) in &axis.ticks {
             let x = field.x(axis, *value);
             self.line([(x, field.top), (x, field.bottom)], Ink::Grid, 1.0)?;
-            self.text(label, (x, field.bottom + 14.0), Side::Middle, Ink::Muted)?;
+            let width = text_width(label);
+            // A label at an edge of the drawing stands inside it.
+            let (side, left) = if x < width / 2.0 {
+                (Side::Right, x)
+            } else if x + width / 2.0 > field.right + MARGIN {
+                (Side::Left, x - width)
+            } else {
+                (Side::Middle, x - width / 2.0)
+            };
+            if left > taken {
+                self.text(label, (x, field.bottom + 17.0), side, Ink::Muted)?;
+                taken = left + width;
+            }
         }
         Ok(())
     }
 }
 
 impl Field {
-    /// A field that leaves room for labels left and below, and for half a label right.
-    pub(super) fn of(shape: Shape, left: f64) -> Self {
+    /// A field with labels of rows left of it and labels of columns below.
+    pub(super) fn of(shape: Shape) -> Self {
         let (width, height) = (f64::from(shape.width), f64::from(shape.height));
-        Self { left, top: 10.0, right: width - 26.0, bottom: height - 28.0 }
+        Self { left: 62.0, top: 10.0, right: width - MARGIN, bottom: height - 32.0 }
+    }
+
+    /// A field with labels of columns alone.
+    pub(super) fn without_rows(shape: Shape) -> Self {
+        Self { left: MARGIN, ..Self::of(shape) }
     }
 
     pub(super) fn x(&self, axis: &Axis, value: f64) -> f64 {
@@ -142,6 +176,12 @@ impl Field {
     pub(super) fn y(&self, axis: &Axis, value: f64) -> f64 {
         self.bottom - axis.place(value) * (self.bottom - self.top)
     }
+}
+
+/// The width that a text has in a wide font; in which it will be shown is not known here.
+fn text_width(text: &str) -> f64 {
+    let letters = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+    f64::from(letters) * TEXT * 0.58
 }
 
 fn stroke(ink: Ink, width: f64) -> ShapeStyle {

@@ -8,21 +8,21 @@ use crate::report::Second;
 /// Points of a curve over time. More than this are not told apart on a screen; see [`merge`].
 const POINTS_MAX: usize = 240;
 
-/// Draws spectra of quantile and milliseconds, the first on top.
-pub(super) fn spectrum(shape: Shape, spectra: &[(Ink, &[[f64; 2]])]) -> Result<String> {
-    let all = || spectra.iter().flat_map(|(_, spectrum)| spectrum.iter().copied());
+/// Draws spectra of quantile and milliseconds in lines of the given widths, the last on top.
+pub(super) fn spectrum(shape: Shape, spectra: &[(Ink, f64, &[[f64; 2]])]) -> Result<String> {
+    let all = || spectra.iter().flat_map(|(_, _, spectrum)| spectrum.iter().copied());
     // A histogram of n values ends in steps of 1/n; the axis ends where the last nine that n can show does.
     let last = all().map(|[quantile, _]| quantile).filter(|quantile| *quantile < 1.0).fold(0.0, f64::max);
     let x = Axis::quantiles(1.0 / (1.0 - last));
     let (min, max) = span(all().map(|[_, ms]| ms));
     let y = Axis::latencies(min, max);
     svg(shape, |canvas| {
-        let field = Field::of(shape, 62.0);
+        let field = Field::of(shape);
         canvas.rows(field, &y)?;
         canvas.columns(field, &x)?;
-        for (ink, spectrum) in spectra.iter().rev() {
+        for (ink, width, spectrum) in spectra {
             let points = spectrum.iter().map(|[quantile, ms]| (field.x(&x, *quantile), field.y(&y, *ms)));
-            canvas.line(points, *ink, 2.2)?;
+            canvas.line(points, *ink, *width)?;
         }
         Ok(())
     })
@@ -36,7 +36,7 @@ pub(super) fn latency_over_time(shape: Shape, series: &[Second]) -> Result<Strin
     let (min, max) = span(latencies);
     let y = Axis::latencies(min, max);
     svg(shape, |canvas| {
-        let field = Field::of(shape, 62.0);
+        let field = Field::of(shape);
         canvas.rows(field, &y)?;
         canvas.columns(field, &x)?;
         // A second without an answer is a gap, never a line across it.
@@ -59,9 +59,11 @@ pub(super) fn latency_over_time(shape: Shape, series: &[Second]) -> Result<Strin
 pub(super) fn throughput(shape: Shape, series: &[Second]) -> Result<String> {
     let merged = merge(series);
     let x = time(series, shape);
-    let y = Axis::counts(merged.iter().map(|point| point.due.max(point.accepted)).fold(0.0, f64::max), 4);
+    // Some air above the greatest, so that a steady line does not run along the edge.
+    let y =
+        Axis::counts(1.05 * merged.iter().map(|point| point.due.max(point.accepted)).fold(0.0, f64::max), 4);
     svg(shape, |canvas| {
-        let field = Field::of(shape, 62.0);
+        let field = Field::of(shape);
         canvas.rows(field, &y)?;
         canvas.columns(field, &x)?;
         let curve = |of: fn(&Merged) -> f64| -> Vec<Point> {

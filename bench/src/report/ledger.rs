@@ -65,13 +65,14 @@ impl Ledger {
         self.balanced = self.differences.is_empty();
     }
 
+    /// Each rule is named by the fields that it compares.
     fn disagreements(&self) -> Vec<String> {
         let told = sum([self.accepted, self.rejected, self.failed, self.unknown]);
         let ended = sum([self.orders, self.duplicates, self.dead]);
         let mut found = vec![
             unequal("sent = accepted + rejected + failed + unknown", self.sent.into(), told),
             unequal("log = orders + duplicates + dead", self.log.into(), ended),
-            unequal("orders in the rollups = orders", self.rollup_orders.into(), self.orders.into()),
+            unequal("rollup_orders = orders", self.rollup_orders.into(), self.orders.into()),
             // What is accepted is in the log; beyond it the log may only have what is unknown or was sent again.
             above("accepted <= log", self.accepted.into(), self.log.into()),
             above(
@@ -80,18 +81,14 @@ impl Ledger {
                 sum([self.accepted, self.unknown, self.retried]),
             ),
         ];
-        let sums = [("total", Some(self.total_minor)), ("quantity", self.quantity)];
+        let sums = [("total_minor", Some(self.total_minor)), ("quantity", self.quantity)];
         for (what, across) in sums.into_iter().filter_map(|(what, across)| Some((what, across?))) {
-            found.push(unequal(
-                &format!("{what} in the rollups = {what} of the orders"),
-                across.rollup,
-                across.orders,
-            ));
+            found.push(unequal(&format!("{what}.rollup = {what}.orders"), across.rollup, across.orders));
             // An unknown order may be in the log or not, so that the sums can be equal only where there is none.
             found.push(if self.unknown == 0 {
-                unequal(&format!("{what} of the orders = {what} accepted"), across.orders, across.accepted)
+                unequal(&format!("{what}.orders = {what}.accepted"), across.orders, across.accepted)
             } else {
-                above(&format!("{what} accepted <= {what} of the orders"), across.accepted, across.orders)
+                above(&format!("{what}.accepted <= {what}.orders"), across.accepted, across.orders)
             });
         }
         found.into_iter().flatten().collect()
@@ -150,11 +147,11 @@ mod tests {
     fn one_cent_or_one_order_too_few_is_a_difference_with_both_figures() {
         assert_eq!(
             differences(|ledger| ledger.total_minor.rollup -= 1),
-            ["total in the rollups = total of the orders does not hold: 899,999 is not 900,000"]
+            ["total_minor.rollup = total_minor.orders does not hold: 899,999 is not 900,000"]
         );
         assert_eq!(
             differences(|ledger| ledger.rollup_orders -= 1),
-            ["orders in the rollups = orders does not hold: 99 is not 100"]
+            ["rollup_orders = orders does not hold: 99 is not 100"]
         );
         assert_eq!(
             differences(|ledger| ledger.duplicates = 0),

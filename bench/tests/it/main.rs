@@ -1,7 +1,9 @@
-//! The report from end to end: JSON, page and text of sample runs. Needs nothing; writes the pages that it makes to
-//! `target/tmp`, to be looked at.
+//! The report from end to end: JSON, page and text of sample runs; and the floors as processes. Needs nothing but a
+//! free port; writes the pages that it makes to `target/tmp`, to be looked at.
 
 // The lints let tests unwrap, and know tests by this attribute.
+#[cfg(test)]
+mod floor;
 #[cfg(test)]
 mod page;
 #[cfg(test)]

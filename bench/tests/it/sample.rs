@@ -128,7 +128,8 @@ pub(crate) fn valid() -> Report {
 pub(crate) fn invalid() -> Report {
     let mut report = valid();
     report.achieved_per_second = 1742.0;
-    report.latency_ms.delay.p99 = 61.0;
+    let delay = report.latency_ms.delay;
+    report.latency_ms.delay = Percentiles { p90: 4.1, p99: 61.0, p999: 66.2, max: 70.9, mean: 1.92, ..delay };
     report.latency_ms.rollup = Percentiles::default();
     report.spectra.remove("delay");
     report.reasons.push("The rollup histogram overflowed: 3 values were above 60 s.".to_owned());
