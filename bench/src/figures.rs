@@ -80,7 +80,7 @@ pub fn bytes(bytes: u64) -> String {
     )
 }
 
-/// A part of a whole in percent with one decimal, rounded half up, in integers; of nothing, [`NONE`].
+/// A part of a whole in percent with one decimal, rounded half up, in integers; of nothing, a dash.
 pub fn share(part: i128, whole: i128) -> String {
     if whole <= 0 || part < 0 {
         return NONE.to_owned();

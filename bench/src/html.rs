@@ -1,6 +1,6 @@
 //! `report.html`: one file that needs no network and no script, for a phone as for a screen, by day and by night.
 //!
-//! Pure. Every text that comes from the report goes through [`escape`], whatever it is thought to hold.
+//! Pure. Every text that comes from the report goes through `escape`, whatever it is thought to hold.
 
 mod facts;
 mod ledger;

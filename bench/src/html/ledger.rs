@@ -71,9 +71,10 @@ fn places(report: &Report) -> String {
         rollup: ledger.rollup_orders.into(),
     };
     let row = |name: &str, across: Across, write: &dyn Fn(i128) -> String| {
-        let equal =
-            across.orders == across.rollup && (across.accepted == across.orders || ledger.unknown > 0);
-        let sign = if equal { "✓" } else { "✗" };
+        // What is unknown may be stored or not: then there may be more than was accepted, never less.
+        let stored =
+            across.accepted == across.orders || (ledger.unknown > 0 && across.accepted < across.orders);
+        let sign = if stored && across.orders == across.rollup { "✓" } else { "✗" };
         Row::new(&format!("{sign} {name}"), [across.accepted, across.orders, across.rollup].map(write))
     };
     let unit = summary::unit(report);
