@@ -2,3 +2,5 @@
 //! folders of their own, one a test, and every server listens on a port of loopback that the system chooses.
 
 mod corpus;
+mod embedded;
+mod support;
