@@ -1,0 +1,152 @@
+//! What the threads of a run let others see while they work, and the stop sign that others can put up.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use pipeline::outcomes::Outcome;
+
+use crate::measure;
+
+/// Orders by what is known of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Orders sent, or for which a connection was sought in vain, and whose request is over: the sum of the four below.
+    pub sent: u64,
+    /// Durable in the log.
+    pub accepted: u64,
+    /// Invalid.
+    pub rejected: u64,
+    /// Certainly not in the log.
+    pub failed: u64,
+    /// Perhaps in the log.
+    pub unknown: u64,
+}
+
+impl Counts {
+    /// Counts an order.
+    pub(crate) const fn count(&mut self, outcome: Outcome) {
+        self.sent += 1;
+        match outcome {
+            Outcome::Accepted => self.accepted += 1,
+            Outcome::Rejected => self.rejected += 1,
+            Outcome::Failed => self.failed += 1,
+            Outcome::Unknown => self.unknown += 1,
+        }
+    }
+
+    /// Adds the orders of another count.
+    pub(crate) const fn add(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.accepted += other.accepted;
+        self.rejected += other.rejected;
+        self.failed += other.failed;
+        self.unknown += other.unknown;
+    }
+}
+
+/// What one thread shows: it writes some ten times a second, and the thread that reports reads.
+#[derive(Debug)]
+pub(crate) struct Gauges {
+    sent: AtomicU64,
+    accepted: AtomicU64,
+    rejected: AtomicU64,
+    failed: AtomicU64,
+    unknown: AtomicU64,
+    requests_under_way: AtomicU64,
+    /// Response in microseconds since the reader last took it.
+    recent: Mutex<Histogram<u32>>,
+    stop: AtomicBool,
+}
+
+impl Gauges {
+    pub(crate) fn new() -> Self {
+        Self {
+            sent: AtomicU64::new(0),
+            accepted: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            unknown: AtomicU64::new(0),
+            requests_under_way: AtomicU64::new(0),
+            recent: Mutex::new(measure::small_histogram()),
+            stop: AtomicBool::new(false),
+        }
+    }
+
+    /// Shows the counts, and moves the thread's recent responses over.
+    pub(crate) fn show(&self, counts: Counts, requests_under_way: u64, recent: &mut Histogram<u32>) {
+        self.sent.store(counts.sent, Ordering::Relaxed);
+        self.accepted.store(counts.accepted, Ordering::Relaxed);
+        self.rejected.store(counts.rejected, Ordering::Relaxed);
+        self.failed.store(counts.failed, Ordering::Relaxed);
+        self.unknown.store(counts.unknown, Ordering::Relaxed);
+        self.requests_under_way.store(requests_under_way, Ordering::Relaxed);
+        measure::add(&mut self.recent.lock().unwrap_or_else(PoisonError::into_inner), recent);
+        recent.reset();
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        Counts {
+            sent: self.sent.load(Ordering::Relaxed),
+            accepted: self.accepted.load(Ordering::Relaxed),
+            rejected: self.rejected.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+            unknown: self.unknown.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(crate) fn requests_under_way(&self) -> u64 {
+        self.requests_under_way.load(Ordering::Relaxed)
+    }
+
+    /// Moves the recent responses into `to`.
+    pub(crate) fn take_recent(&self, to: &mut Histogram<u32>) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        measure::add(to, &recent);
+        recent.reset();
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// What a run does at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It sends what is due.
+    Schedule,
+    /// The schedule has ended; requests still wait for a connection or for their reply.
+    Drain,
+    /// Orders without a definite outcome are sent again.
+    Retry,
+}
+
+/// How a run is getting on, as its observer is told about ten times a second.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// What it does.
+    pub phase: Phase,
+    /// Time since the start of the schedule.
+    pub elapsed: Duration,
+    /// The length of the schedule.
+    pub length: Duration,
+    /// Orders due so far.
+    pub due: u64,
+    /// Orders so far by what is known of them.
+    pub counts: Counts,
+    /// Requests sent whose reply is not there.
+    pub requests_under_way: u64,
+    /// Response in microseconds of the replies since the last call; empty in a retry.
+    pub recent_us: Histogram<u32>,
+}
+
+/// Told how a run is getting on; to break off ends the phase it is in: the schedule, or the retries.
+pub trait Observer: FnMut(&Progress) -> ControlFlow<()> {}
+impl<F: FnMut(&Progress) -> ControlFlow<()>> Observer for F {}
