@@ -46,11 +46,8 @@ fn run(args: &RunArgs) -> anyhow::Result<bool> {
     let (bodies, payload) = bodies(args, &plan)?;
     let live = Live::start(args.progress)?;
     let result = run::run(&plan, bodies, live.observer()).map_err(anyhow::Error::new)?;
-    let about = payload.as_ref().map(|payload| PayloadReport {
-        seed: args.data.is_none().then_some(args.seed),
-        fingerprint: payload.fingerprint(),
-        orders: payload.len(),
-    });
+    let seed = args.data.is_none().then_some(args.seed);
+    let about = payload.as_ref().map(|payload| PayloadReport::new(payload, seed));
     let report = RunReport::new(&plan, about, &result);
     // Files first: a closed standard output must not cost the results of a run.
     if let Some(path) = &args.report {

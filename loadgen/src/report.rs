@@ -198,14 +198,22 @@ pub struct PlanReport {
 }
 
 /// What was sent, so that the same can be sent again.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct PayloadReport {
     /// The seed, unless it was read from a file.
     pub seed: Option<u64>,
-    /// A hash of all bodies.
-    pub fingerprint: u64,
+    /// A hash of all orders, `xxh3:` and 16 hexadecimal digits: as a JSON number it would lose its last ones.
+    pub fingerprint: String,
     /// Orders in it.
     pub orders: usize,
+}
+
+impl PayloadReport {
+    /// The report of a payload that was generated for this seed, or read from a file.
+    pub fn new(payload: &Payload, seed: Option<u64>) -> Self {
+        let fingerprint = format!("xxh3:{:016x}", payload.fingerprint());
+        Self { seed, fingerprint, orders: payload.len() }
+    }
 }
 
 /// How late the timer woke the generator, in microseconds.

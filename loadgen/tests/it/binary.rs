@@ -58,6 +58,7 @@ fn a_run_writes_its_report_and_each_order_s_outcome() {
     assert_eq!(report["series"][0]["due"], 20);
     assert_eq!(report["plan"]["rate"], 20.0);
     assert_eq!((&report["payload"]["seed"], &report["payload"]["orders"]), (&1.into(), &20.into()));
+    assert!(report["payload"]["fingerprint"].as_str().unwrap().starts_with("xxh3:"));
     assert!(report["timer_error_us"]["p99"].is_number());
 
     let mut lines = 0;
