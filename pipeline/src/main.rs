@@ -7,6 +7,7 @@ use pipeline::config::{Config, Layers};
 use pipeline::store::Books;
 use pipeline::store::sqlite::SqliteBooks;
 use pipeline::wire;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
@@ -107,11 +108,16 @@ async fn embedded(config: &Config) -> Result<ExitCode> {
     start_tracing(config)?;
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let embedded = wire::start_embedded(config).await?;
-    println!("orders are taken at http://{}/v1/orders", embedded.address);
-    if let Some(manage) = embedded.manage {
-        println!("metrics and health are at http://{manage}/metrics and /readyz");
-    }
-    println!("the data is in {}; Ctrl-C stops", config.embedded.data_dir.display());
+    let manage = embedded.manage.map_or_else(String::new, |manage| {
+        format!("metrics and health are at http://{manage}/metrics and /readyz\n")
+    });
+    let greeting = format!(
+        "orders are taken at http://{}/v1/orders\n{manage}the data is in {}; Ctrl-C stops\n",
+        embedded.address,
+        config.embedded.data_dir.display()
+    );
+    // Whoever started it may have closed its standard output; that is no reason to stop.
+    let _ = std::io::stdout().write_all(greeting.as_bytes());
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}

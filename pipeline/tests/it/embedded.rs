@@ -14,7 +14,8 @@ fn orders_of_every_form_are_stored_and_the_books_balance() {
     let lines = format!("{ORDER}\n\n{ORDER}\nnonsense\n");
     let reply = pipeline.post_as("application/x-ndjson", lines.as_bytes()).unwrap().json();
     assert_eq!((&reply["accepted"], &reply["rejected"]), (&2.into(), &1.into()));
-    let tutorial = format!("POST /orderitem HTTP/1.1\r\nhost: t\r\ncontent-length: {}\r\n\r\n{ORDER}", ORDER.len());
+    let tutorial =
+        format!("POST /orderitem HTTP/1.1\r\nhost: t\r\ncontent-length: {}\r\n\r\n{ORDER}", ORDER.len());
     assert_eq!(exchange(pipeline.orders, tutorial.as_bytes()).unwrap().status, 201);
     eventually("all are stored", || pipeline.metric("tillflow_store_orders_total") == 6.0);
     let total = &balanced(dir.path())["total"];

@@ -23,7 +23,13 @@ impl Pipeline {
     /// Starts it, with more settings as `key=value`, and waits until it takes orders.
     pub fn start(data_dir: &Path, settings: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pipeline"));
-        command.args(["embedded", "--set", "receive.listen=127.0.0.1:0", "--set", "manage.listen=127.0.0.1:0"]);
+        command.args([
+            "embedded",
+            "--set",
+            "receive.listen=127.0.0.1:0",
+            "--set",
+            "manage.listen=127.0.0.1:0",
+        ]);
         command.arg("--data-dir").arg(data_dir);
         for setting in settings {
             command.args(["--set", setting]);
