@@ -1,8 +1,11 @@
 //! The latency harness: what a run is reported as, the pages that show it, and the statistics that compare two.
 //!
-//! Nothing here sends an order or reads a store; the demo and the load generator do, and fill in a
-//! [`report::Report`]. From there on all is pure, but for [`machine`], which reads `/proc`, `/sys` and git.
+//! [`demo`] runs the embedded pipeline under load and fills in a [`report::Report`]. From there on all is pure, but for
+//! [`machine`], which reads `/proc`, `/sys` and git.
 
+pub mod child;
+pub mod data;
+pub mod demo;
 pub mod machine;
 pub mod pairs;
 pub mod report;

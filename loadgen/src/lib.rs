@@ -28,6 +28,7 @@ mod connection;
 mod outcome;
 
 pub mod gauges;
+pub mod live;
 pub mod measure;
 
 mod retry;

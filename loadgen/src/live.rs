@@ -7,28 +7,27 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Context;
+use crate::gauges::{Phase, Progress};
 use hdrhistogram::Histogram;
-use loadgen::gauges::{Phase, Progress};
 
 const EACH: Duration = Duration::from_secs(1);
 
 /// Shows progress and counts interrupts.
-pub(crate) struct Live {
+pub struct Live {
     show: bool,
     /// The first ends the schedule, the second the retries.
     interrupts: Arc<AtomicUsize>,
 }
 
 impl Live {
-    /// Begins to listen for Ctrl-C.
-    pub(crate) fn start(progress: bool) -> anyhow::Result<Self> {
+    /// Begins to listen for Ctrl-C. The line is shown on a terminal, or wherever it is asked for.
+    ///
+    /// # Errors
+    /// Where the signal cannot be listened for.
+    pub fn start(progress: bool) -> io::Result<Self> {
         let interrupts = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&interrupts);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("start the signal handler")?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         // It ends with the process. The signal is taken from now on, before the thread gets to run.
         let mut interrupt = {
             let _in_runtime = runtime.enter();
@@ -44,8 +43,8 @@ impl Live {
         Ok(Self { show: progress || io::stderr().is_terminal(), interrupts })
     }
 
-    /// What [`loadgen::run::run`] calls some ten times a second.
-    pub(crate) fn observer(self) -> impl FnMut(&Progress) -> ControlFlow<()> {
+    /// What [`crate::run::run`] calls some ten times a second.
+    pub fn observer(self) -> impl FnMut(&Progress) -> ControlFlow<()> {
         let mut recent: Option<Histogram<u32>> = None;
         let mut shown_at = Duration::ZERO;
         let mut sent_before = 0;

@@ -14,10 +14,9 @@ use loadgen::{run, void};
 use tokio::net::TcpListener;
 
 use crate::cli::{Cli, Command, RunArgs, VoidArgs};
-use crate::live::Live;
+use loadgen::live::Live;
 
 mod cli;
-mod live;
 
 /// The run took place and may not be trusted.
 const NOT_VALID: u8 = 1;

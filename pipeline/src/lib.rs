@@ -1,6 +1,7 @@
 //! Tillflow's pipeline: sales orders over HTTP into a durable log, and from there into orders and sales per minute.
 
 pub mod block;
+pub mod cli;
 pub mod config;
 pub mod consume;
 pub mod enrich;

@@ -6,7 +6,6 @@ use bench::report::{
     Across, Check, Data, LatencyMs, Ledger, Machine, Percentiles, Report, Resources, SCHEMA, Sale, Second,
     Sums, spectrum,
 };
-use bench::verdict::Limits;
 use hdrhistogram::Histogram;
 
 const SECONDS: u64 = 60;
@@ -120,7 +119,7 @@ pub(crate) fn valid() -> Report {
     ]);
     let sums = Sums { count: accepted, quantity, total_minor: total };
     report.check = Some(Check { expected: sums, found: sums });
-    report.judge(&Limits::default());
+    report.judge();
     report
 }
 
@@ -157,7 +156,7 @@ pub(crate) fn invalid() -> Report {
     report.check = report.check.map(|check| Check { found: Sums { count: 7, ..check.found }, ..check });
     report.commit += "-dirty";
     report.machine.wsl = Some("2".to_owned());
-    report.judge(&Limits::default());
+    report.judge();
     report
 }
 

@@ -1,0 +1,107 @@
+//! `cargo demo`: the embedded pipeline under load, and the report of it. Arguments, files and the exit code are here;
+//! what happens is in [`bench::demo`].
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command line")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use bench::data::Data;
+use bench::demo::{Demo, run};
+use bench::{child, html, text};
+use clap::Parser;
+
+/// Run the embedded pipeline under load and prove the result: real orders over HTTP, durable, in the rollups, balanced.
+///
+/// Writes report.json and report.html. Exit code 0: the run is valid and the ledger balances. 1: it is not, for the
+/// reasons printed. 2: it could not be run.
+#[derive(Parser)]
+#[command(name = "demo", max_term_width = 100)]
+struct Cli {
+    /// Orders a second
+    #[arg(long, default_value_t = 5_000.0)]
+    rate: f64,
+    /// How long to send, e.g. 10s or 2m; by default 10s, or as long as --orders takes at the rate
+    #[arg(long, value_parser = humantime::parse_duration)]
+    duration: Option<Duration>,
+    /// Orders a request: 1 posts single JSON objects, more posts NDJSON
+    #[arg(long, default_value_t = 1)]
+    batch: usize,
+    /// Connections, each with one request under way at a time
+    #[arg(long, default_value_t = 50)]
+    connections: usize,
+    /// Replay orders instead of generating them: `completejourney` (fetched, and checked against its own sums), or a
+    /// file of orders, .ndjson or .ndjson.gz
+    #[arg(long)]
+    data: Option<String>,
+    /// How many orders to send
+    #[arg(long)]
+    orders: Option<usize>,
+    /// What the generated orders are drawn from: the same seed gives the same orders
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Generate orders that are bought as they arrive, instead of over the hours of yesterday
+    #[arg(long)]
+    live: bool,
+    /// A setting of the pipeline, such as process.block_interval=1s. May be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// The folder for the data and the reports; an earlier demo's are replaced
+    #[arg(long, default_value = "target/demo")]
+    out: PathBuf,
+}
+
+fn main() -> ExitCode {
+    if let Some(code) = child::pipeline_if_asked() {
+        return code;
+    }
+    match demo(&Cli::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("demo: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs and reports; true if the run is valid.
+fn demo(cli: &Cli) -> Result<bool> {
+    const DEFAULT: Duration = Duration::from_secs(10);
+    let (data, duration) = match (&cli.data, cli.orders, cli.duration) {
+        (Some(name), orders, duration) => {
+            let data = Data::replayed(name, orders)?;
+            let whole = Duration::try_from_secs_f64(data.payload.len() as f64 / cli.rate)?;
+            (data, duration.unwrap_or(whole))
+        }
+        (None, orders, duration) => {
+            let orders_last = |orders| Duration::try_from_secs_f64(orders as f64 / cli.rate);
+            let duration = match (duration, orders) {
+                (Some(duration), _) => duration,
+                (None, Some(orders)) => orders_last(orders)?,
+                (None, None) => DEFAULT,
+            };
+            let asked = (cli.rate * duration.as_secs_f64()).ceil() as usize;
+            (Data::generated(orders.unwrap_or(asked).min(asked), cli.seed, cli.live)?, duration)
+        }
+    };
+    let plan = Demo {
+        rate: cli.rate,
+        duration,
+        batch: cli.batch,
+        connections: cli.connections,
+        seed: cli.seed,
+        settings: cli.settings.clone(),
+        folder: cli.out.clone(),
+    };
+    let report = run(&plan, &data)?;
+    let (json, page) = (cli.out.join("report.json"), cli.out.join("report.html"));
+    std::fs::write(&json, report.to_json()?)
+        .with_context(|| format!("failed to write {}", json.display()))?;
+    std::fs::write(&page, html::render(&report))
+        .with_context(|| format!("failed to write {}", page.display()))?;
+    println!("{}", text::render(&report));
+    println!("the report is in {} and {}", page.display(), json.display());
+    Ok(report.valid)
+}
