@@ -6,6 +6,7 @@
 pub mod child;
 pub mod data;
 pub mod demo;
+pub mod floors;
 pub mod machine;
 pub mod pairs;
 pub mod report;

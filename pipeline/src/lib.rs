@@ -4,6 +4,7 @@ pub mod block;
 pub mod cli;
 pub mod config;
 pub mod consume;
+mod deadline;
 pub mod enrich;
 pub mod ledger;
 pub mod log;

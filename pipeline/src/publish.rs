@@ -1,5 +1,6 @@
 //! Publishing: the valid records of a request go to the log, and each order gets its outcome from the log's answer.
 
+use crate::deadline::within;
 use crate::log::{Deliveries, Delivery, Publish, Record};
 use crate::observe::hops::{Hop, Hops};
 use crate::observe::metrics::Metrics;
@@ -42,7 +43,7 @@ pub async fn publish<P: Publish>(
     let due_at = records.first().and_then(|record| record.due_at);
     let count = records.len();
     let sent = Instant::now();
-    let deliveries = match tokio::time::timeout(timeout, log.publish(records).wait()).await {
+    let deliveries = match within(timeout, log.publish(records).wait()).await {
         Ok(deliveries) => deliveries,
         Err(_) => Deliveries::All(Delivery::Unknown("the log did not answer in time")),
     };

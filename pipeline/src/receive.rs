@@ -190,10 +190,7 @@ fn origin(headers: &HeaderMap) -> Result<Origin, Refusal> {
             let text = value.to_str().map_err(|_| Refusal::BadIdempotencyKey)?;
             // The header's draft standard writes a quoted string; most clients write the bare key.
             let key = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-            Some(Box::from(key))
-                .filter(|key: &Box<str>| is_order_id(key))
-                .map(Some)
-                .ok_or(Refusal::BadIdempotencyKey)?
+            Some(is_order_id(key).then(|| Box::from(key)).ok_or(Refusal::BadIdempotencyKey)?)
         }
     };
     Ok(Origin { received_at: time::now(), due_at, idempotency_key, batch: false })

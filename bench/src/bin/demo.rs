@@ -11,6 +11,7 @@ use bench::data::Data;
 use bench::demo::{Demo, run};
 use bench::{child, html, text};
 use clap::Parser;
+use loadgen::plan::Plan;
 
 /// Run the embedded pipeline under load and prove the result: real orders over HTTP, durable, in the rollups, balanced.
 ///
@@ -82,7 +83,7 @@ fn demo(cli: &Cli) -> Result<bool> {
                 (None, Some(orders)) => orders_last(orders)?,
                 (None, None) => DEFAULT,
             };
-            let asked = (cli.rate * duration.as_secs_f64()).ceil() as usize;
+            let asked = Plan::new("", cli.rate, duration).orders_asked()?;
             (Data::generated(orders.unwrap_or(asked).min(asked), cli.seed, cli.live)?, duration)
         }
     };

@@ -1,74 +1,142 @@
-//! The floors: the least that a piece of the way costs on this machine, to hold the product's own cost against.
-//!
-//! `floor sink` is the floor of any ingest over HTTP: a bare hyper server on one thread that collects each body and
-//! answers 202, and does nothing else.
+//! `floor`: what the product costs over the least that its pieces cost on this machine. The pieces are in
+//! [`bench::floors`]; here are arguments and output.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command line")]
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, Result};
+use bench::data::Data;
+use bench::floors::compare;
+use bench::floors::embedded::Orders;
+use bench::floors::receive::{Load, cpu_us_per_request, ours, sink};
+use bench::pairs::Ratios;
 use clap::{Parser, Subcommand};
-use http_body_util::{BodyExt, Empty};
-use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use loadgen::plan::Plan;
 
+/// The least that a piece of the way costs on this machine, and what the product costs over it, as interleaved pairs.
 #[derive(Parser)]
-#[command(about = "The least that a piece of the way costs on this machine")]
+#[command(name = "floor", max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
-    floor: Floor,
+    command: Command,
 }
 
 #[derive(Subcommand)]
-enum Floor {
+enum Command {
+    /// CPU time a request: receive and validate to a void log, over a bare hyper server
+    Receive {
+        /// Pairs to take, at least 7
+        #[arg(long, default_value_t = 7)]
+        pairs: usize,
+        /// Requests a second
+        #[arg(long, default_value_t = 20_000.0)]
+        rate: f64,
+        /// How long each measurement takes
+        #[arg(long, default_value = "4s", value_parser = humantime::parse_duration)]
+        duration: Duration,
+        /// Connections
+        #[arg(long, default_value_t = 32)]
+        connections: usize,
+    },
+    /// Orders a second: the embedded log, processor and stores, over a bare SQLite loop that writes the same rows
+    Embedded {
+        /// Pairs to take, at least 7
+        #[arg(long, default_value_t = 7)]
+        pairs: usize,
+        /// Orders of each measurement
+        #[arg(long, default_value_t = 300_000)]
+        orders: usize,
+        /// Where to put the files: on the disk that is to be measured
+        #[arg(long, default_value = "target/floor")]
+        folder: PathBuf,
+    },
     /// A bare HTTP server: collects the body, answers 202 (400 if there is none), on one thread
     Sink {
         /// Where to listen; port 0 takes a free one
         #[arg(long, default_value = "127.0.0.1:18080")]
         listen: SocketAddr,
     },
+    /// Receive and validate, on one thread, to a log that keeps nothing
+    Void {
+        /// Where to listen; port 0 takes a free one
+        #[arg(long, default_value = "127.0.0.1:18081")]
+        listen: SocketAddr,
+    },
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
-    match Cli::parse().floor {
-        Floor::Sink { listen } => sink(listen).await,
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("floor: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 
-/// Serves until the process is ended. The first line of stdout is the address, for whoever asked for port 0.
-async fn sink(listen: SocketAddr) -> anyhow::Result<()> {
-    let listener =
-        TcpListener::bind(listen).await.with_context(|| format!("failed to listen on {listen}"))?;
-    announce(listener.local_addr().context("failed to read the address listened on")?);
-    loop {
-        let (stream, _) = listener.accept().await.context("failed to accept a connection")?;
-        tokio::spawn(serve(stream));
+fn run(command: Command) -> Result<()> {
+    let announce = |address: SocketAddr| println!("{address}");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match command {
+        Command::Sink { listen } => runtime.block_on(sink(listen, announce)),
+        Command::Void { listen } => runtime.block_on(ours(listen, announce)),
+        Command::Receive { pairs, rate, duration, connections } => {
+            let orders = Plan::new("", rate, duration).orders_asked()?;
+            let payload = Data::generated(orders, 1, true)?.payload;
+            let load = Load { rate, duration, connections, payload };
+            println!("pair   bare hyper   receive + validate   ratio   (CPU us a request at {rate}/s)");
+            let ratios = compare(
+                pairs,
+                || cpu_us_per_request("sink", &load),
+                || cpu_us_per_request("void", &load),
+                |number, pair| {
+                    println!(
+                        "{number:>4} {:>12.2} {:>20.2} {:>7.3}",
+                        pair.base,
+                        pair.changed,
+                        pair.changed / pair.base
+                    );
+                },
+            )?;
+            conclude(&ratios);
+            Ok(())
+        }
+        Command::Embedded { pairs, orders, folder } => {
+            let orders = Orders::of(&Data::generated(orders, 1, true)?.payload)?;
+            println!("pair   bare SQLite   embedded   ratio   (orders a second)");
+            let ratios = compare(
+                pairs,
+                || in_folder(&folder, |folder| orders.bare(folder)),
+                || in_folder(&folder, |folder| orders.ours(folder)),
+                |number, pair| {
+                    println!(
+                        "{number:>4} {:>13.0} {:>10.0} {:>7.3}",
+                        pair.base,
+                        pair.changed,
+                        pair.changed / pair.base
+                    );
+                },
+            )?;
+            conclude(&ratios);
+            Ok(())
+        }
     }
 }
 
-/// A connection that fails is the client's matter: the floor has no one to tell.
-async fn serve(stream: TcpStream) {
-    if stream.set_nodelay(true).is_ok() {
-        let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(take)).await;
+fn conclude(ratios: &Ratios) {
+    println!("ratio: median {:.3}, {:.3} to {:.3}", ratios.median, ratios.min, ratios.max);
+}
+
+/// Measures in an empty folder, and deletes it.
+fn in_folder(folder: &Path, measure: impl FnOnce(&Path) -> Result<f64>) -> Result<f64> {
+    if folder.exists() {
+        std::fs::remove_dir_all(folder)?;
     }
-}
-
-async fn take(request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infallible> {
-    let status = match request.into_body().collect().await.map(|body| body.to_bytes()) {
-        Ok(body) if !body.is_empty() => StatusCode::ACCEPTED,
-        _ => StatusCode::BAD_REQUEST,
-    };
-    let mut response = Response::new(Empty::new());
-    *response.status_mut() = status;
-    Ok(response)
-}
-
-#[expect(clippy::print_stdout, reason = "the address is this program's output")]
-fn announce(address: SocketAddr) {
-    println!("{address}");
+    std::fs::create_dir_all(folder).with_context(|| format!("failed to create {}", folder.display()))?;
+    let measured = measure(folder);
+    std::fs::remove_dir_all(folder)?;
+    measured
 }

@@ -8,7 +8,7 @@ mod file;
 mod reader;
 mod writer;
 
-pub use file::{Opened, open, open_for_reading};
+pub use file::{CHECKPOINT_PAGES, Opened, open, open_for_reading};
 pub use reader::{SqliteConsumer, SqliteReader};
 
 use super::{Completion, DeadLetter, Deliveries, Delivery, LogError, Publish, Record};

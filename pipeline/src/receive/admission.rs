@@ -71,8 +71,9 @@ fn smooth(before: f64, now: f64) -> f64 {
 }
 
 fn seconds_to_drain(bytes: usize, rate: f64) -> u64 {
-    // A rate of 0 gives infinity, which the cast makes the greatest number.
-    ((bytes as f64 / rate).ceil() as u64).clamp(1, LONGEST_WAIT)
+    // A rate of 0 gives infinity, or NaN where nothing waits.
+    let seconds = (bytes as f64 / rate).ceil();
+    (1..LONGEST_WAIT).find(|wait| *wait as f64 >= seconds || seconds.is_nan()).unwrap_or(LONGEST_WAIT)
 }
 
 /// A request that was taken in; it makes room again when it is dropped.

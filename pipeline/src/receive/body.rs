@@ -3,6 +3,7 @@
 use super::admission::Admitted;
 use super::refusal::Refusal;
 use crate::config;
+use crate::deadline::within;
 use crate::observe::metrics::{Copied, Metrics};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -34,7 +35,7 @@ pub(super) async fn read(
     if announced > most as u64 {
         return Err(Refusal::BodyTooLarge);
     }
-    let collected = tokio::time::timeout(limits.body_timeout, collect(body, most, admitted, metrics));
+    let collected = within(limits.body_timeout, collect(body, most, admitted, metrics));
     let bytes = collected.await.map_err(|_| Refusal::BodyTimeout)??;
     if encoding == Encoding::Identity {
         return Ok(bytes);

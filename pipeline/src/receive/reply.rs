@@ -6,7 +6,6 @@ use crate::publish::Published;
 use crate::validate::Checked;
 use bytes::Bytes;
 use hyper::StatusCode;
-use std::fmt::Write;
 
 /// How many orders a reply lists whatever became of them; of more, those that were not accepted.
 const LIST_ALL: usize = 100;
@@ -42,44 +41,46 @@ pub(super) fn reply(
     list_all: bool,
 ) -> Reply {
     let mut counts: Counts = [0; 4];
-    let mut results = String::with_capacity(if checked.len() == 1 { 160 } else { 32 });
+    // Room for the counts, and for a result with its reason; a list of many grows.
+    let mut results = String::with_capacity(256);
     let mut record = 0;
     for (index, order) in checked.iter().enumerate() {
-        let (outcome, reason, detail) = match order.rejection {
-            Some(rejection) => (Outcome::Rejected, rejection.reason.tag(), rejection.to_string()),
+        let (outcome, why) = match order.rejection {
+            Some(rejection) => (Outcome::Rejected, Some((rejection.reason.tag(), rejection.to_string()))),
             None => {
                 let (outcome, why) = published.outcome(record);
                 record += 1;
-                (
-                    outcome,
-                    if outcome == Outcome::Unknown { "no_answer" } else { "not_persisted" },
-                    why.to_owned(),
-                )
+                (outcome, not_accepted(outcome).map(|reason| (reason, why.to_owned())))
             }
         };
         if let Some(count) = counts.get_mut(outcome as usize) {
             *count += 1;
         }
         if outcome != Outcome::Accepted || list_all || checked.len() <= LIST_ALL {
-            let id = order.order_id.as_ref();
-            write_result(
-                &mut results,
-                index,
-                id,
-                outcome,
-                (outcome != Outcome::Accepted).then_some((reason, &detail)),
-            );
+            write_result(&mut results, index, order.order_id.as_ref(), outcome, why);
         }
     }
-    let [accepted, rejected, failed, unknown] = counts;
-    let status = status(counts, created);
     let mut body = String::with_capacity(80 + results.len());
-    // Writing to a string cannot fail.
-    let _ = write!(
-        body,
-        r#"{{"accepted":{accepted},"rejected":{rejected},"failed":{failed},"unknown":{unknown},"results":[{results}]}}"#
-    );
-    Reply { status, body, counts }
+    let mut digits = itoa::Buffer::new();
+    for (outcome, count) in Outcome::ALL.into_iter().zip(counts) {
+        let begin = if body.is_empty() { "{\"" } else { ",\"" };
+        for text in [begin, outcome.tag(), "\":", digits.format(count)] {
+            body.push_str(text);
+        }
+    }
+    for text in [",\"results\":[", &results, "]}"] {
+        body.push_str(text);
+    }
+    Reply { status: status(counts, created), body, counts }
+}
+
+/// The reason of an outcome that the log gave.
+const fn not_accepted(outcome: Outcome) -> Option<&'static str> {
+    match outcome {
+        Outcome::Accepted => None,
+        Outcome::Unknown => Some("no_answer"),
+        Outcome::Failed | Outcome::Rejected => Some("not_persisted"),
+    }
 }
 
 /// All alike have a status of their own; else the reply is 207, and each order says its own.
@@ -93,33 +94,43 @@ fn status(counts: Counts, created: StatusCode) -> StatusCode {
     }
 }
 
+/// Written piece by piece, since formatting it took a tenth of the instructions of a request.
 fn write_result(
     results: &mut String,
     index: usize,
     order_id: Option<&Bytes>,
     outcome: Outcome,
-    why: Option<(&str, &String)>,
+    why: Option<(&str, String)>,
 ) {
-    if !results.is_empty() {
-        results.push(',');
+    let begin = if results.is_empty() { "{\"index\":" } else { ",{\"index\":" };
+    for text in [begin, itoa::Buffer::new().format(index), ","] {
+        results.push_str(text);
     }
-    let _ = write!(results, r#"{{"index":{index},"#);
-    if let Some(id) = order_id {
+    // An order id is visible ASCII, of which JSON escapes two.
+    if let Some(id) = order_id.and_then(|id| std::str::from_utf8(id).ok()) {
         results.push_str("\"order_id\":\"");
-        // An order id is visible ASCII, of which JSON escapes two.
-        for character in id.iter().map(|byte| char::from(*byte)) {
-            if matches!(character, '"' | '\\') {
-                results.push('\\');
+        for part in id.split_inclusive(['"', '\\']) {
+            match part.as_bytes().last() {
+                Some(last @ (b'"' | b'\\')) => {
+                    results.push_str(part.get(..part.len() - 1).unwrap_or_default());
+                    results.push('\\');
+                    results.push(char::from(*last));
+                }
+                _ => results.push_str(part),
             }
-            results.push(character);
         }
         results.push_str("\",");
     }
-    let _ = write!(results, r#""outcome":"{}""#, outcome.tag());
+    for text in ["\"outcome\":\"", outcome.tag(), "\""] {
+        results.push_str(text);
+    }
     if let Some((reason, detail)) = why {
         let retry = matches!(outcome, Outcome::Failed | Outcome::Unknown);
         // Reasons and details are texts of this program without anything that JSON escapes.
-        let _ = write!(results, r#","reason":"{reason}","detail":"{detail}","retry":{retry}"#);
+        for text in [",\"reason\":\"", reason, "\",\"detail\":\"", &detail, "\",\"retry\":"] {
+            results.push_str(text);
+        }
+        results.push_str(if retry { "true" } else { "false" });
     }
     results.push('}');
 }

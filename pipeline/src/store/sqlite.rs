@@ -16,6 +16,9 @@ use writer::Command;
 /// The version of the file's layout.
 const LAYOUT: &str = "1";
 
+/// After how many pages of the write-ahead log SQLite copies them into the file.
+pub const CHECKPOINT_PAGES: u32 = 2_000;
+
 /// Sums of money are kept as two integers, total = high x 10^12 + low, because SQLite has none of 128 bits and turns a
 /// sum that overflows 64 into a float.
 const LOW: i128 = 1_000_000_000_000;
@@ -69,7 +72,7 @@ pub fn start(path: &Path, cache_bytes: usize) -> Result<Started, StoreError> {
     connection
         .execute_batch(&format!(
             "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-             PRAGMA wal_autocheckpoint = 2000; PRAGMA cache_size = -{cache}; PRAGMA busy_timeout = 10000;"
+             PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA cache_size = -{cache}; PRAGMA busy_timeout = 10000;"
         ))
         .map_err(unavailable)?;
     if !connection.table_exists(None, "meta").map_err(unavailable)? {

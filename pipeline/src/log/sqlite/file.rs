@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 /// The version of the file's layout.
 const LAYOUT: &str = "1";
 
+/// After how many pages of the write-ahead log SQLite copies them into the file.
+pub const CHECKPOINT_PAGES: u32 = 1_000;
+
 /// Where the file is and what it is.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -40,7 +43,7 @@ pub fn open(path: &Path, partitions: u32, cache_bytes: usize) -> Result<Opened, 
     connection
         .execute_batch(&format!(
             "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-             PRAGMA wal_autocheckpoint = 1000; PRAGMA cache_size = -{cache}; PRAGMA busy_timeout = 10000;"
+             PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA cache_size = -{cache}; PRAGMA busy_timeout = 10000;"
         ))
         .map_err(unavailable)?;
     if !connection.table_exists(None, "meta").map_err(unavailable)? {
