@@ -15,9 +15,12 @@ const TUTORIAL: &[BorrowedFormatItem<'static>] =
 /// Reads RFC 3339 with a zone, or `MM/DD/YYYY, HH:MM:SS` taken as UTC. `None` if the text is neither. An instant that
 /// nanoseconds in 64 bits cannot hold (before 1678, after 2262) becomes the nearest that they can.
 pub fn parse(text: &str) -> Option<i64> {
+    // RFC 3339 lets a space stand for the T; the library takes any byte there.
+    let separated = matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' '));
     let instant = OffsetDateTime::parse(text, &Rfc3339)
-        .or_else(|_| PrimitiveDateTime::parse(text, TUTORIAL).map(PrimitiveDateTime::assume_utc))
-        .ok()?;
+        .ok()
+        .filter(|_| separated)
+        .or_else(|| PrimitiveDateTime::parse(text, TUTORIAL).ok().map(PrimitiveDateTime::assume_utc))?;
     let nanos = instant.unix_timestamp_nanos();
     Some(i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX }))
 }
@@ -51,6 +54,7 @@ mod tests {
             ("2023-06-01T12:30:45Z", 1_685_622_645),
             ("2023-06-01T14:30:45+02:00", 1_685_622_645),
             ("2023-06-01T12:30:45-00:00", 1_685_622_645),
+            ("2023-06-01 12:30:45z", 1_685_622_645),
             ("06/01/2023, 12:30:45", 1_685_622_645),
         ] {
             assert_eq!(parse(text), Some(seconds * SECOND), "{text}");
@@ -73,6 +77,8 @@ mod tests {
             "6/1/2023, 1:2:3",
             "1685622645",
             "2023-06-01T12:30:45Z ",
+            "2023-06-01_12:30:45Z",
+            "2023-06-01\012:30:45Z",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }
