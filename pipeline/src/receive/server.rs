@@ -10,6 +10,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -152,7 +153,9 @@ async fn connection<P: Publish>(
     ingest: &Arc<Ingest<P>>,
     mut stopped: watch::Receiver<bool>,
 ) {
+    let begun = AtomicBool::new(false);
     let service = service_fn(|request| {
+        begun.store(true, Ordering::Relaxed);
         let ingest = Arc::clone(ingest);
         async move { Ok::<_, Infallible>(ingest.answer(request).await) }
     });
@@ -177,10 +180,20 @@ async fn connection<P: Publish>(
             served.as_mut().graceful_shutdown();
             served.await
         }
+        () = silence(&begun, limits.head_timeout) => return,
     };
     if let Err(error) = ended {
         ingest.observed.metrics.receive_connection_errors.inc();
         tracing::debug!(%error, "a connection ended in an error");
+    }
+}
+
+/// Resolves when a connection has had no request within the time for a head. hyper's own time for heads begins only
+/// when it knows the protocol's version, for which it waits without end.
+async fn silence(begun: &AtomicBool, head_timeout: Duration) {
+    tokio::time::sleep(head_timeout).await;
+    if begun.load(Ordering::Relaxed) {
+        std::future::pending().await
     }
 }
 
