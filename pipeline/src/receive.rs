@@ -13,6 +13,7 @@ mod server;
 pub use frame::{Form, FrameError, Framed, frame};
 pub use openapi::document;
 pub use refusal::Refusal;
+pub use reply::{NO_ANSWER, NOT_PERSISTED};
 pub use server::{Server, start};
 
 use crate::config;

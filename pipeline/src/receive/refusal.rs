@@ -36,6 +36,24 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// All refusals, in the order of their declaration.
+    pub const ALL: [Self; 14] = [
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::UnsupportedMediaType,
+        Self::UnsupportedEncoding,
+        Self::BadEncoding,
+        Self::BodyTooLarge,
+        Self::BodyTimeout,
+        Self::BodyBroken,
+        Self::Empty,
+        Self::NotJson,
+        Self::TooManyOrders,
+        Self::BadIdempotencyKey,
+        Self::BadDueAt,
+        Self::Busy,
+    ];
+
     /// The status to answer with.
     pub const fn status(self) -> StatusCode {
         match self {

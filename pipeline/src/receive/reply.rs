@@ -10,6 +10,11 @@ use hyper::StatusCode;
 /// How many orders a reply lists whatever became of them; of more, those that were not accepted.
 const LIST_ALL: usize = 100;
 
+/// The reason of an order that failed.
+pub const NOT_PERSISTED: &str = "not_persisted";
+/// The reason of an order whose outcome is unknown.
+pub const NO_ANSWER: &str = "no_answer";
+
 /// Counts of orders by outcome, in the order of [`Outcome::ALL`].
 pub(super) type Counts = [u64; 4];
 
@@ -78,8 +83,8 @@ pub(super) fn reply(
 const fn not_accepted(outcome: Outcome) -> Option<&'static str> {
     match outcome {
         Outcome::Accepted => None,
-        Outcome::Unknown => Some("no_answer"),
-        Outcome::Failed | Outcome::Rejected => Some("not_persisted"),
+        Outcome::Unknown => Some(NO_ANSWER),
+        Outcome::Failed | Outcome::Rejected => Some(NOT_PERSISTED),
     }
 }
 
@@ -198,9 +203,9 @@ mod tests {
 
     #[test]
     fn every_refusal_is_json() {
-        for refusal in
-            [Refusal::NotFound, Refusal::BadIdempotencyKey, Refusal::UnsupportedMediaType, Refusal::Busy]
-        {
+        let tags: std::collections::BTreeSet<_> = Refusal::ALL.map(Refusal::tag).into_iter().collect();
+        assert_eq!(tags.len(), Refusal::ALL.len(), "each is listed once, under a tag of its own");
+        for refusal in Refusal::ALL {
             assert_eq!(parsed(&refused(refusal))["reason"], refusal.tag());
         }
         for reason in Reason::ALL {

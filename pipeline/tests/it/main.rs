@@ -3,4 +3,5 @@
 
 mod corpus;
 mod embedded;
+mod openapi;
 mod support;

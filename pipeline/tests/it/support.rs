@@ -133,18 +133,23 @@ pub fn exchange(address: SocketAddr, request: &[u8]) -> Option<Reply> {
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     // The server may answer and close before it has read all; what it said is read then all the same.
     let _ = stream.write_all(request);
-    read_reply(&mut stream)
+    read_answer(&mut stream, !request.starts_with(b"HEAD "))
 }
 
 /// Reads one answer with a content length.
 pub fn read_reply(stream: &mut TcpStream) -> Option<Reply> {
+    read_answer(stream, true)
+}
+
+/// Reads one answer. One to HEAD has the length of a body, but none.
+fn read_answer(stream: &mut TcpStream, has_body: bool) -> Option<Reply> {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
     loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
             let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
-            let length: usize = length.map_or(0, |length| length.parse().unwrap());
+            let length: usize = length.filter(|_| has_body).map_or(0, |length| length.parse().unwrap());
             if bytes.len() >= end + 4 + length {
                 let status = head.split(' ').nth(1)?.parse().ok()?;
                 let body = String::from_utf8_lossy(&bytes[end + 4..end + 4 + length]).into_owned();
