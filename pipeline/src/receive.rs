@@ -191,7 +191,10 @@ fn origin(headers: &HeaderMap) -> Result<Origin, Refusal> {
             let text = value.to_str().map_err(|_| Refusal::BadIdempotencyKey)?;
             // The header's draft standard writes a quoted string; most clients write the bare key.
             let key = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-            Some(is_order_id(key).then(|| Box::from(key)).ok_or(Refusal::BadIdempotencyKey)?)
+            if !is_order_id(key) {
+                return Err(Refusal::BadIdempotencyKey);
+            }
+            Some(Box::from(key))
         }
     };
     Ok(Origin { received_at: time::now(), due_at, idempotency_key, batch: false })

@@ -70,6 +70,7 @@ fn smooth(before: f64, now: f64) -> f64 {
     if before == 0.0 { now } else { before + (now - before) / 4.0 }
 }
 
+#[expect(clippy::cast_sign_loss, reason = "neither bytes nor their rate is negative")]
 fn seconds_to_drain(bytes: usize, rate: f64) -> u64 {
     // A rate of 0 gives infinity, or NaN where nothing waits.
     let seconds = (bytes as f64 / rate).ceil();

@@ -83,14 +83,17 @@ fn a_terminated_pipeline_has_stored_what_it_accepted() {
 #[test]
 fn a_connection_that_says_nothing_ends_as_an_idle_one_does() {
     let dir = tempfile::tempdir().unwrap();
-    let pipeline = Pipeline::start(dir.path(), &["receive.head_timeout=200ms"]);
+    let pipeline = Pipeline::start(dir.path(), &["receive.head_timeout=1s"]);
     // The second begins like POST and like the preface of HTTP/2; the third has been answered once.
     let answered =
         format!("POST /v1/orders HTTP/1.1\r\nhost: t\r\ncontent-length: {}\r\n\r\n{ORDER}", ORDER.len());
-    for (said, answers) in [("", 0), ("P", 0), (answered.as_str(), 1)] {
+    let opened = [("", 0), ("P", 0), (answered.as_str(), 1)].map(|(said, answers)| {
         let mut stream = TcpStream::connect(pipeline.orders).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.write_all(said.as_bytes()).unwrap();
+        (stream, said, answers)
+    });
+    for (mut stream, said, answers) in opened {
         let mut heard = String::new();
         stream.read_to_string(&mut heard).expect("the connection ends before the deadline");
         assert_eq!(heard.matches("HTTP/1.1 202").count(), answers, "{said:?}: {heard}");

@@ -2,8 +2,10 @@
 //! everything that the document describes is really answered. No part of the document is taken on trust but its prose.
 
 mod answers;
+mod counts;
 mod document;
 mod scripted;
+mod witness;
 
 use crate::corpus;
 use crate::support::Pipeline;
