@@ -72,9 +72,8 @@ fn smooth(before: f64, now: f64) -> f64 {
 
 #[expect(clippy::cast_sign_loss, reason = "neither bytes nor their rate is negative")]
 fn seconds_to_drain(bytes: usize, rate: f64) -> u64 {
-    // A rate of 0 gives infinity, or NaN where nothing waits.
-    let seconds = (bytes as f64 / rate).ceil();
-    (1..LONGEST_WAIT).find(|wait| *wait as f64 >= seconds || seconds.is_nan()).unwrap_or(LONGEST_WAIT)
+    // A rate of 0 gives infinity, which the cast makes the greatest number, or NaN where nothing waits, which it makes 0.
+    ((bytes as f64 / rate).ceil() as u64).clamp(1, LONGEST_WAIT)
 }
 
 /// A request that was taken in; it makes room again when it is dropped.
