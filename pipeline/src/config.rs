@@ -99,6 +99,7 @@ pub struct Process {
 pub struct Embedded {
     pub data_dir: PathBuf,
     pub commit_records: usize,
+    pub commit_interval: Duration,
     pub cache_bytes: usize,
 }
 
@@ -158,6 +159,7 @@ impl Config {
             embedded: Embedded {
                 data_dir: PathBuf::from(read.text("embedded.data_dir")),
                 commit_records: read.count("embedded.commit_records"),
+                commit_interval: read.duration("embedded.commit_interval"),
                 cache_bytes: read.bytes("embedded.cache_bytes"),
             },
             drain_timeout: read.duration("shutdown.drain_timeout"),
@@ -210,6 +212,8 @@ impl Config {
         );
         let longer = receive.reply_timeout > self.log.delivery_timeout;
         read.require("receive.reply_timeout", longer, "longer than log.delivery_timeout");
+        let prompt = self.embedded.commit_interval < self.log.delivery_timeout;
+        read.require("embedded.commit_interval", prompt, "shorter than log.delivery_timeout");
         let pauses = self.process.retry_pause <= self.process.retry_pause_max;
         read.require("process.retry_pause", pauses, "at most process.retry_pause_max");
     }

@@ -75,12 +75,7 @@ pub async fn start_embedded(config: &Config) -> Result<Embedded> {
     };
 
     let opened = sqlite_log::open(&log_file(data_dir), config.log.partitions, config.embedded.cache_bytes)?;
-    let limits = SqliteLogLimits {
-        commit_records: config.embedded.commit_records,
-        queue_bytes: config.log.max_queue_bytes,
-        delivery_timeout: config.log.delivery_timeout,
-    };
-    let log = sqlite_log::start(opened, limits)?;
+    let log = sqlite_log::start(opened, log_limits(config))?;
     let stores = sqlite_store::start(&stores_file(data_dir), config.embedded.cache_bytes)?;
     let (until, follow) = watch::channel(Until::Stopped);
     let shared = Arc::new(Shared {
@@ -177,6 +172,16 @@ fn show(ingest: &Ingest<SqliteLog>) {
     metrics.receive_in_flight_bytes.set(gauge(bytes));
     metrics.receive_in_flight_requests.set(gauge(requests));
     metrics.log_queue_bytes.set(gauge(ingest.log.waiting_bytes()));
+}
+
+/// The limits of the embedded log, by a configuration.
+pub const fn log_limits(config: &Config) -> SqliteLogLimits {
+    SqliteLogLimits {
+        commit_records: config.embedded.commit_records,
+        commit_interval: config.embedded.commit_interval,
+        queue_bytes: config.log.max_queue_bytes,
+        delivery_timeout: config.log.delivery_timeout,
+    }
 }
 
 /// One process at a time: a second one would give offsets twice.

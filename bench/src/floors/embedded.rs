@@ -101,12 +101,7 @@ impl Orders {
         let config = &self.config;
         let cache = config.embedded.cache_bytes;
         let opened = sqlite_log::open(&wire::log_file(folder), config.log.partitions, cache)?;
-        let limits = sqlite_log::SqliteLogLimits {
-            commit_records: config.embedded.commit_records,
-            queue_bytes: config.log.max_queue_bytes,
-            delivery_timeout: config.log.delivery_timeout,
-        };
-        let log = sqlite_log::start(opened, limits)?;
+        let log = sqlite_log::start(opened, wire::log_limits(config))?;
         let stores = sqlite_store::start(&wire::stores_file(folder), cache)?;
         let observed = Observed::default();
         let metrics = Arc::clone(&observed.metrics);

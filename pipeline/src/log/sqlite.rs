@@ -24,6 +24,8 @@ use writer::Command;
 pub struct SqliteLogLimits {
     /// Rows of one transaction.
     pub commit_records: usize,
+    /// The least time from the beginning of one transaction to that of the next.
+    pub commit_interval: Duration,
     /// Bytes that wait for the writer.
     pub queue_bytes: usize,
     /// How long a record may wait for the writer.

@@ -54,7 +54,14 @@ pub(super) fn run(
         Ok(statements) => statements,
         Err(error) => return tracing::error!(%error, "the log cannot be written"),
     };
+    let mut begun: Option<Instant> = None;
     while let Ok(first) = inbox.recv() {
+        // Each commit writes the last page of every table that it adds to and flushes the disk, however few its rows:
+        // after a pause an order is committed at once, in a stream of them some wait for each other.
+        if let Some(begun) = begun {
+            std::thread::sleep(limits.commit_interval.saturating_sub(begun.elapsed()));
+        }
+        begun = Some(Instant::now());
         let (group, late) = gather(first, limits, inbox);
         let bytes: usize = group.iter().chain(&late).map(Command::bytes).sum();
         let mut next = ends.clone();
