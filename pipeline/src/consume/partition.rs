@@ -16,6 +16,8 @@ use tokio::sync::watch;
 const WAIT: Duration = Duration::from_millis(100);
 /// How often the position is committed: it serves lag tools and a check, so it need not be exact.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
+/// How often a block that is not full is added to before it is stored.
+const READS_PER_BLOCK: u32 = 4;
 /// Records that one read brings at most.
 const READ: ReadLimit = ReadLimit { records: 1_000, bytes: 512 << 10 };
 
@@ -170,6 +172,13 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
             self.shared.observed.metrics.consume_records.inc_by(records.len() as u64);
             for record in &records {
                 builder.add(&mut growing, record, &customers);
+            }
+            // The block waits for its time anyway. Reading each record as it comes would cost a read for each; what
+            // came in is let gather, unless there is so much that it must be kept up with.
+            if records.len() < READ.records / 2 && !draining {
+                let left = since
+                    .map_or(Duration::ZERO, |since| limits.block_interval.saturating_sub(since.elapsed()));
+                tokio::time::sleep(left.min(limits.block_interval / READS_PER_BLOCK)).await;
             }
         }
     }

@@ -103,9 +103,9 @@ impl ReadPartition for SqliteReader {
         let (first, last) = self
             .query(move |connection| {
                 let sql = format!("SELECT min(offset), max(offset) FROM orders_{partition}");
-                connection.query_row(&sql, [], |row| {
-                    Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?))
-                })
+                connection
+                    .prepare_cached(&sql)?
+                    .query_row([], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?)))
             })
             .await?;
         let end = last.map_or(0, |last| last + 1);
