@@ -9,5 +9,7 @@
 mod corpus;
 mod dimension;
 mod embedded;
+mod log;
 mod openapi;
+mod stores;
 mod support;
