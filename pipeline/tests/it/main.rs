@@ -9,7 +9,9 @@
 mod corpus;
 mod dimension;
 mod embedded;
+mod foreign;
 mod log;
 mod openapi;
+mod positions;
 mod stores;
 mod support;
