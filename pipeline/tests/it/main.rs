@@ -7,6 +7,7 @@
 #![cfg(test)]
 
 mod corpus;
+mod crash;
 mod dimension;
 mod embedded;
 mod foreign;
