@@ -9,6 +9,7 @@
 mod corpus;
 mod crash;
 mod dimension;
+mod disk_full;
 mod embedded;
 mod foreign;
 mod log;
