@@ -81,7 +81,7 @@ fn a_record_that_ingest_would_have_refused_becomes_a_dead_letter_and_the_block_g
         found.iter().zip([(1, "not_json"), (2, "bad_money"), (3, "missing_field")])
     {
         assert_eq!((letter.0, letter.1, letter.3.as_str()), (1, offset, reason));
-        assert_eq!(letter.2, values[offset as usize]);
+        assert_eq!(letter.2, values[usize::try_from(offset).unwrap()]);
     }
     assert!(found[1].4.starts_with("total: "), "{:?}", found[1]);
     assert_eq!(found.len(), 3);

@@ -45,12 +45,14 @@ async fn readers(started: &mut Started) -> Vec<SqliteReader> {
 async fn read_all(reader: &mut SqliteReader) -> Vec<LogRecord> {
     let bounds = reader.bounds().await.unwrap();
     let mut records: Vec<LogRecord> = Vec::new();
-    while bounds.first + (records.len() as i64) < bounds.end {
-        let from = bounds.first + records.len() as i64;
+    loop {
+        let from = records.last().map_or(bounds.first, |record| record.offset + 1);
+        if from == bounds.end {
+            return records;
+        }
         let limit = ReadLimit { records: 7, bytes: 1 << 20 };
         records.extend(reader.read(from, limit, Duration::ZERO).await.unwrap());
     }
-    records
 }
 
 /// Keeps the writer waiting, as a slow disk would, until it is dropped.
