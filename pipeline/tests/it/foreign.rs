@@ -115,8 +115,8 @@ fn every_order_has_one_outcome_and_every_record_ends_in_one_place() {
         "order.max_bytes=1KiB",
         "receive.max_body_bytes=8KiB",
         "log.max_queue_bytes=8KiB",
-        "log.delivery_timeout=300ms",
-        "receive.reply_timeout=400ms",
+        "log.delivery_timeout=2s",
+        "receive.reply_timeout=3s",
     ];
     let pipeline = Pipeline::start(dir.path(), &settings);
     let named = |id: &str| format!(r#"{{"order_id":"{id}",{}"#, &VALID[1..]);
