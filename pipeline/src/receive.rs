@@ -63,7 +63,7 @@ impl<P: Publish> Ingest<P> {
                 (StatusCode::OK, json(StatusCode::OK, Bytes::from_static(document().as_bytes())))
             }
             Ok(Route::Orders(created)) => {
-                let reply = self.take(request, created).await.unwrap_or_else(refused);
+                let reply = self.take(request, created).await.unwrap_or_else(|refusal| self.refuse(refusal));
                 for (outcome, count) in Outcome::ALL.into_iter().zip(reply.counts) {
                     if count > 0 {
                         metrics.orders(outcome).inc_by(count);
@@ -72,7 +72,7 @@ impl<P: Publish> Ingest<P> {
                 (reply.status, self.respond(reply))
             }
             Err((refusal, allow)) => {
-                let mut response = self.respond(refused(refusal));
+                let mut response = self.respond(self.refuse(refusal));
                 if let Some(allow) = allow {
                     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
                 }
@@ -122,6 +122,12 @@ impl<P: Publish> Ingest<P> {
             reply.status = StatusCode::BAD_REQUEST;
         }
         Ok(reply)
+    }
+
+    /// The reply to a request that is refused whole; it is counted.
+    fn refuse(&self, refusal: Refusal) -> Reply {
+        self.observed.metrics.refusals(refusal.tag()).inc();
+        refused(refusal)
     }
 
     fn respond(&self, reply: Reply) -> Response<Full<Bytes>> {

@@ -2,6 +2,7 @@
 //! their own, so that a connection never moves between cores.
 
 use super::Ingest;
+use super::refusal::Refusal;
 use crate::log::Publish;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -59,6 +60,10 @@ impl Server {
 /// Where a thread cannot be started.
 pub fn start<P: Publish>(listener: TcpListener, ingest: Arc<Ingest<P>>) -> std::io::Result<Server> {
     let address = listener.local_addr()?;
+    for refusal in Refusal::ALL {
+        // So that a reason that was never given stands at 0 among the metrics.
+        ingest.observed.metrics.refusals(refusal.tag());
+    }
     let (stop, stopped) = watch::channel(false);
     let count = match ingest.limits.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
