@@ -30,7 +30,7 @@ pub(super) async fn read(
     body: Incoming,
     encoding: Encoding,
     limits: &config::Receive,
-    admitted: &mut Admitted<'_>,
+    admitted: &mut Admitted,
     metrics: &Metrics,
 ) -> Result<Bytes, Refusal> {
     let most = limits.max_body_bytes;
@@ -56,7 +56,7 @@ pub(super) async fn read(
 async fn collect(
     mut body: Incoming,
     most: usize,
-    admitted: &mut Admitted<'_>,
+    admitted: &mut Admitted,
     metrics: &Metrics,
 ) -> Result<Bytes, Refusal> {
     let mut first = Bytes::new();
