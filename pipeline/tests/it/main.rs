@@ -5,5 +5,9 @@
 
 mod corpus;
 mod embedded;
+mod hostile;
+mod invariants;
+mod linear;
+mod mutations;
 mod openapi;
 mod support;
