@@ -243,7 +243,7 @@ mod tests {
         let errors = flags(&[
             ("receive.listen", "nowhere"),
             ("log.partitions", "0"),
-            ("order.currency", "XXX"),
+            ("order.currency", "ZZZ"),
             ("receive.reply_timeout", "5s"),
             ("process.block_interval", "soon"),
             ("receive.max_body_bytes", "1TB"),

@@ -186,14 +186,15 @@ mod tests {
         ) {
             let mut window = Window::new(capacity, 0);
             let cut = cut.min(records.len());
-            let mut rebuilt = Window::new(capacity, cut.saturating_sub(capacity) as i64);
+            let signed = |offset: usize| i64::try_from(offset).unwrap();
+            let mut rebuilt = Window::new(capacity, signed(cut.saturating_sub(capacity)));
             for (offset, record) in records.iter().enumerate() {
                 let mut verdicts = Vec::new();
                 for (window, from) in [(&mut window, 0), (&mut rebuilt, cut.saturating_sub(capacity))] {
                     if offset < from { continue; }
                     match record {
-                        None => window.skip(offset as i64),
-                        Some((id, body)) => verdicts.push(window.add(offset as i64, &[*id], &[*body])),
+                        None => window.skip(signed(offset)),
+                        Some((id, body)) => verdicts.push(window.add(signed(offset), &[*id], &[*body])),
                     }
                 }
                 if let Some((id, body)) = record {

@@ -140,10 +140,12 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
     async fn gather(&mut self, builder: &mut Builder, next: i64) -> Result<Option<Growing>, Stop> {
         let shared: &'w Shared<P, S> = self.shared;
         let limits = &shared.limits;
-        let customers = shared.dimension.current();
         let mut backoff = self.backoff();
         let mut growing = builder.begin(next);
+        // When the first record came, and the dimension as it was then: one for the whole block, and not the one from
+        // when an idle partition began to wait.
         let mut since: Option<Instant> = None;
+        let mut customers = None;
         loop {
             let left = since.map_or(WAIT, |since| limits.block_interval.saturating_sub(since.elapsed()));
             let full =
@@ -166,12 +168,14 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
             if records.is_empty() && draining {
                 return Ok((growing.records() > 0).then_some(growing));
             }
-            if !records.is_empty() {
-                since.get_or_insert_with(Instant::now);
+            if records.is_empty() {
+                continue;
             }
+            since.get_or_insert_with(Instant::now);
+            let customers = customers.get_or_insert_with(|| shared.dimension.current());
             self.shared.observed.metrics.consume_records.inc_by(records.len() as u64);
             for record in &records {
-                builder.add(&mut growing, record, &customers);
+                builder.add(&mut growing, record, customers);
             }
             // The block waits for its time anyway. Reading each record as it comes would cost a read for each; what
             // came in is let gather, unless there is so much that it must be kept up with.

@@ -1,6 +1,7 @@
 //! What the tests start and speak to: a pipeline of their own, in a process of its own, and a client that sends bytes
 //! exactly as it is told.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -22,6 +23,17 @@ pub struct Pipeline {
 impl Pipeline {
     /// Starts it, with more settings as `key=value`, and waits until it takes orders.
     pub fn start(data_dir: &Path, settings: &[&str]) -> Self {
+        Self::listening(Self::spawn(data_dir, settings, Stdio::null()))
+    }
+
+    /// Starts it as [`Pipeline::start`] does; what it logs goes to a file, as JSON.
+    pub fn start_logging(data_dir: &Path, settings: &[&str], log: &Path) -> Self {
+        let settings = [settings, &["observe.log_format=json"]].concat();
+        Self::listening(Self::spawn(data_dir, &settings, File::create(log).unwrap().into()))
+    }
+
+    /// Starts the process and waits for nothing.
+    pub fn spawn(data_dir: &Path, settings: &[&str], log: Stdio) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pipeline"));
         command.args([
             "embedded",
@@ -34,7 +46,10 @@ impl Pipeline {
         for setting in settings {
             command.args(["--set", setting]);
         }
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        command.stdout(Stdio::piped()).stderr(log).spawn().unwrap()
+    }
+
+    fn listening(mut child: Child) -> Self {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut address = |marker: &str| {
             let line = lines.next().expect("the pipeline ended before it listened").unwrap();
@@ -197,4 +212,15 @@ pub fn balanced(data_dir: &Path) -> serde_json::Value {
         assert!(start.elapsed() < DEADLINE, "{pending} records are still pending");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Waits for a future on this thread.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// An order id that belongs to a partition of the default six.
+pub fn id_of(partition: u32, name: &str) -> String {
+    let mut ids = (0..).map(|n| format!("{name}-{n}"));
+    ids.find(|id| pipeline::log::partitioner::partition(id.as_bytes(), 6) == partition).unwrap()
 }

@@ -108,25 +108,22 @@ fn write(
     group: &[Command],
     ends: &mut [i64],
 ) -> Delivery {
-    let written = connection.execute_batch("BEGIN IMMEDIATE").and_then(|()| {
-        group.iter().try_for_each(|command| statements.insert(command, ends))?;
-        connection.execute_batch("COMMIT")
-    });
-    let Err(error) = written else { return Delivery::Durable };
-    // A transaction that is still open can be rolled back, and then nothing of it is in the file. One that is not was
-    // rolled back by SQLite itself, unless its commit failed after the file had it, which only a look could tell.
+    let begun = connection.execute_batch("BEGIN IMMEDIATE");
+    let inserted = begun.and_then(|()| group.iter().try_for_each(|command| statements.insert(command, ends)));
+    let committing = inserted.is_ok();
+    let Err(error) = inserted.and_then(|()| connection.execute_batch("COMMIT")) else {
+        return Delivery::Durable;
+    };
     tracing::error!(%error, records = group.len(), "the log could not be written");
-    if connection.is_autocommit() {
-        let committed_nothing = matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DiskFull));
-        return if committed_nothing {
-            Delivery::Failed("the log's disk is full")
-        } else {
-            Delivery::Unknown("the log could not be written")
-        };
-    }
-    match connection.execute_batch("ROLLBACK") {
-        Ok(()) => Delivery::Failed("the log could not be written"),
-        Err(_) => Delivery::Unknown("the log could not be written"),
+    let open = !connection.is_autocommit();
+    let rolled_back = open && connection.execute_batch("ROLLBACK").is_ok();
+    let full = error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull);
+    // What was never committed is not in the file, nor what could be rolled back. A commit that failed and left nothing
+    // to roll back was undone by SQLite itself, unless it failed after the file had it; a full disk shows before that.
+    match (!committing || rolled_back || (full && !open), full) {
+        (true, true) => Delivery::Failed("the log's disk is full"),
+        (true, false) => Delivery::Failed("the log could not be written"),
+        (false, _) => Delivery::Unknown("the log could not be written"),
     }
 }
 
@@ -187,5 +184,32 @@ impl<'c> Statements<'c> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::sqlite::open;
+    use std::time::Duration;
+
+    #[test]
+    fn what_was_never_committed_has_failed_and_is_not_unknown() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log.db");
+        let opened = open(&path, 2, 1 << 20).unwrap();
+        opened.connection.busy_timeout(Duration::ZERO).unwrap();
+        let mut statements = Statements::prepare(&opened.connection, 2).unwrap();
+        let (done, _) = oneshot::channel();
+        let record = Record { key: "k".into(), value: "v".into(), received_at: 1, due_at: None };
+        let group = [Command::Publish { records: vec![record], bytes: 2, since: Instant::now(), done }];
+        let mut write = || write(&opened.connection, &mut statements, &group, &mut [0, 0]);
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        assert_eq!(write(), Delivery::Failed("the log could not be written"), "somebody else is writing");
+        other.execute_batch("ROLLBACK").unwrap();
+        assert_eq!(write(), Delivery::Durable);
+        assert_eq!(write(), Delivery::Failed("the log could not be written"), "the offset is taken");
+        assert!(opened.connection.is_autocommit(), "the next transaction can begin");
     }
 }

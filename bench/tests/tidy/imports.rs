@@ -1,0 +1,188 @@
+//! What may know what: the modules of the pipeline import only earlier ones, drivers are known where they are used, and
+//! what is pure touches neither clock nor files nor sockets.
+
+use crate::sources::{Source, files, is_word_in, none};
+
+/// The modules of the pipeline. Each may import those before it, and none behind it.
+const ORDER: [&[&str]; 6] = [
+    // The contract of an order, pure.
+    &["money", "numbers", "time", "order", "outcomes", "parse", "window", "rollup", "enrich"],
+    // What all stages may know.
+    &["observe", "config"],
+    // The log, what becomes of its records, and where that goes.
+    &["log", "block", "position", "store"],
+    // The ingest half, whose stages stand in the order of the way.
+    &["validate", "publish", "receive"],
+    // The processing half.
+    &["consume"],
+    // What looks at all of it, and what puts it together.
+    &["ledger", "wire", "cli", "main"],
+];
+/// The two halves of the way know nothing of each other; the log lies between them.
+const INGEST: [&str; 3] = ["validate", "publish", "receive"];
+const PROCESSING: [&str; 4] = ["block", "position", "store", "consume"];
+
+/// Crates that only these files of the pipeline may name.
+const DRIVERS: [(&str, &[&str]); 6] = [
+    ("hyper", &["receive", "observe/manage"]),
+    ("hyper_util", &["receive", "observe/manage"]),
+    ("http_body_util", &["receive", "observe/manage"]),
+    ("rusqlite", &["log/sqlite", "store/sqlite"]),
+    ("rdkafka", &["log/kafka"]),
+    ("scylla", &["store/cassandra"]),
+];
+/// What stands behind the traits; stages know the traits.
+const IMPLEMENTATIONS: [&str; 6] =
+    ["SqliteLog", "SqliteReader", "SqliteConsumer", "SqliteStores", "SqliteBooks", "VoidLog"];
+
+/// Files, and folders with all that they hold, that compute and do nothing else, each with what it may name all the
+/// same.
+const PURE: [(&str, &[&str]); 28] = [
+    ("pipeline/src/money", &[]),
+    ("pipeline/src/numbers", &[]),
+    ("pipeline/src/order", &[]),
+    ("pipeline/src/parse", &[]),
+    ("pipeline/src/window", &[]),
+    ("pipeline/src/rollup", &[]),
+    ("pipeline/src/block", &[]),
+    ("pipeline/src/position", &[]),
+    ("pipeline/src/validate", &[]),
+    ("pipeline/src/receive/frame", &[]),
+    ("pipeline/src/receive/reply", &[]),
+    ("pipeline/src/receive/refusal", &[]),
+    ("pipeline/src/log/partitioner", &[]),
+    ("pipeline/src/ledger/report", &[]),
+    // The clock is read in one place, `time::now`.
+    ("pipeline/src/time", &["SystemTime"]),
+    // Jitter comes from the clock.
+    ("pipeline/src/consume/backoff", &["time::now"]),
+    // The dimension comes from a file that is looked at again.
+    ("pipeline/src/enrich", &["std::fs", "SystemTime"]),
+    ("loadgen/src/schedule", &[]),
+    ("loadgen/src/outcome", &[]),
+    ("loadgen/src/measure", &[]),
+    ("loadgen/src/validity", &[]),
+    ("loadgen/src/payload/generate", &[]),
+    ("bench/src/report", &[]),
+    ("bench/src/figures", &[]),
+    ("bench/src/html", &[]),
+    ("bench/src/plots", &[]),
+    ("bench/src/text", &[]),
+    ("bench/src/verdict", &[]),
+];
+const IMPURE: [&str; 9] = [
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::thread",
+    "std::process",
+    "tokio",
+    "Instant::now",
+    "SystemTime",
+    "time::now",
+];
+
+/// The module of the pipeline that a file belongs to.
+fn module(source: &Source) -> &str {
+    let path = source.path.strip_prefix("pipeline/src/").unwrap();
+    path.split(['/', '.']).next().unwrap()
+}
+
+/// Whether a file is `place.rs` or lies in the folder `place`.
+fn is_at(path: &str, place: &str) -> bool {
+    path.strip_prefix(place).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+}
+
+/// The modules that a line of the pipeline imports.
+fn imported(line: &str) -> impl Iterator<Item = &str> {
+    let end = |rest: &str| rest.find(|character: char| !character.is_ascii_lowercase()).unwrap_or(rest.len());
+    let paths = ["crate::", "pipeline::"].into_iter().flat_map(move |root| line.match_indices(root));
+    paths.map(move |(at, root)| &line[at + root.len()..]).map(move |rest| &rest[..end(rest)])
+}
+
+#[test]
+fn a_module_imports_only_modules_before_it_and_never_the_other_half() {
+    let mut complaints = Vec::new();
+    let place = |name: &str| ORDER.iter().copied().flatten().position(|known| *known == name);
+    for source in files("pipeline/src", &[".rs"]).iter().filter(|source| module(source) != "lib") {
+        let own = module(source);
+        let Some(own_place) = place(own) else {
+            complaints.push(format!("{}: {own} has no place in the order of modules", source.path));
+            continue;
+        };
+        for other in source.code().flat_map(imported).filter(|other| *other != own) {
+            match place(other) {
+                // Grouped imports, and macros: a path that this rule cannot read is not taken on trust.
+                None => complaints.push(format!("{}: imports `{other}`, which is no module", source.path)),
+                Some(at) if at > own_place => {
+                    complaints.push(format!("{}: {own} imports {other}, which comes later", source.path));
+                }
+                Some(_)
+                    if INGEST.contains(&own) && PROCESSING.contains(&other)
+                        || PROCESSING.contains(&own) && INGEST.contains(&other) =>
+                {
+                    complaints.push(format!("{}: {own} imports {other}, of the other half", source.path));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    none(complaints);
+}
+
+#[test]
+fn a_driver_is_named_only_by_the_files_that_speak_to_it() {
+    let mut complaints = Vec::new();
+    for source in files("pipeline/src", &[".rs"]) {
+        let path = source.path.strip_prefix("pipeline/src/").unwrap();
+        for (driver, places) in DRIVERS {
+            let allowed = places.iter().any(|place| is_at(path, place));
+            if !allowed && source.code().any(|line| is_word_in(driver, line) && line.contains("::")) {
+                complaints.push(format!("{}: names {driver}; only {places:?} may", source.path));
+            }
+        }
+        let own = ["log/", "store/"].iter().any(|folder| path.starts_with(folder));
+        if own || matches!(path, "wire.rs" | "cli.rs" | "main.rs") {
+            continue;
+        }
+        for name in IMPLEMENTATIONS.into_iter().filter(|name| source.names(name)) {
+            complaints.push(format!("{}: names {name}; it should see the trait", source.path));
+        }
+    }
+    none(complaints);
+}
+
+#[test]
+fn what_is_pure_names_no_clock_no_file_and_no_socket() {
+    let mut complaints = Vec::new();
+    for (place, allowed) in PURE {
+        let folder = place.split("/src/").next().unwrap();
+        let sources: Vec<_> =
+            files(folder, &[".rs"]).into_iter().filter(|file| is_at(&file.path, place)).collect();
+        assert!(!sources.is_empty(), "there is no {place}");
+        for source in sources {
+            for what in IMPURE.into_iter().filter(|what| source.names(what)) {
+                if !allowed.contains(&what) {
+                    complaints.push(format!("{}: names {what}", source.path));
+                }
+            }
+            for what in allowed.iter().filter(|what| !source.names(what)) {
+                complaints
+                    .push(format!("{}: does not name {what} any more; take it off the list", source.path));
+            }
+        }
+    }
+    none(complaints);
+}
+
+#[test]
+fn crates_depend_on_one_another_in_one_direction() {
+    let manifests = [("pipeline", ["loadgen", "bench"].as_slice()), ("loadgen", &["bench"])];
+    for (folder, others) in manifests {
+        let manifest = files(folder, &["Cargo.toml"]).into_iter().next().unwrap();
+        for line in manifest.text.lines() {
+            let key = line.split(['.', ' ', '=']).next().unwrap();
+            assert!(!others.contains(&key), "{folder} depends on {key}");
+        }
+    }
+}
