@@ -102,7 +102,10 @@ impl ReadPartition for SqliteReader {
         let partition = self.partition;
         let (first, last) = self
             .query(move |connection| {
-                let sql = format!("SELECT min(offset), max(offset) FROM orders_{partition}");
+                // Two queries in one: SQLite looks up a lone min or max, and reads the whole table for both together.
+                let table = format!("orders_{partition}");
+                let sql =
+                    format!("SELECT (SELECT min(offset) FROM {table}), (SELECT max(offset) FROM {table})");
                 connection
                     .prepare_cached(&sql)?
                     .query_row([], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?)))
