@@ -13,8 +13,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 const PARTITIONS: u32 = 6;
-const LIMITS: SqliteLogLimits =
-    SqliteLogLimits { commit_records: 100, queue_bytes: 1 << 20, delivery_timeout: Duration::from_secs(10) };
+const LIMITS: SqliteLogLimits = SqliteLogLimits {
+    commit_records: 100,
+    commit_interval: Duration::from_millis(1),
+    queue_bytes: 1 << 20,
+    delivery_timeout: Duration::from_secs(10),
+};
 const DURABLE: Deliveries = Deliveries::All(Delivery::Durable);
 
 fn start(path: &Path, limits: SqliteLogLimits) -> Started {
