@@ -117,9 +117,9 @@ impl<P: Publish> Ingest<P> {
             return Err(Refusal::BadIdempotencyKey);
         }
         let (records, checked) = validate(framed.orders, &origin, &self.rules);
-        // Room for the reply is taken before anything is written: afterwards there is no way back.
+        // Room for a long reply is taken before anything is written: afterwards there is no way back.
         let room = reply::room(&checked, list_all);
-        if !admitted.grow(room) {
+        if room > unread::SHORT && !admitted.grow(room) {
             return Err(if admitted.never_fits(room) { Refusal::TooManyOrders } else { Refusal::Busy });
         }
         for rejection in checked.iter().filter_map(|order| order.rejection) {

@@ -105,9 +105,13 @@ impl Admitted {
 
     /// Gives up the room that was taken for all but so many bytes; takes it, limit or not, where they are more.
     pub fn keep(&mut self, bytes: usize) {
-        self.counts.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.counts.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.counts.drained.fetch_add(self.bytes.saturating_sub(bytes) as u64, Ordering::Relaxed);
+        let freed = self.bytes.saturating_sub(bytes);
+        if freed > 0 {
+            self.counts.bytes.fetch_sub(freed, Ordering::Relaxed);
+            self.counts.drained.fetch_add(freed as u64, Ordering::Relaxed);
+        } else {
+            self.counts.bytes.fetch_add(bytes - self.bytes, Ordering::Relaxed);
+        }
         self.bytes = bytes;
     }
 }

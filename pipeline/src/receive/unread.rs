@@ -13,7 +13,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 /// The longest answer that is not counted: it fits the buffers that a connection has anyway.
-const SHORT: usize = 16 << 10;
+pub(super) const SHORT: usize = 16 << 10;
 
 /// Whether a connection has left an answer unread for too long.
 #[derive(Debug, Default)]
