@@ -1,5 +1,5 @@
-//! The load generator against servers of its own making. Needs nothing but loopback; the stall test takes 11 s.
-
+//! The load generator against servers of its own making. Needs nothing but loopback. The stall has a program of its own, so
+//! that cargo runs it alone.
 // Each is marked as a test so that the lints that allow more in tests see their helpers, too.
 #[cfg(test)]
 mod binary;
@@ -7,5 +7,3 @@ mod binary;
 mod outcomes;
 #[cfg(test)]
 mod server;
-#[cfg(test)]
-mod stall;

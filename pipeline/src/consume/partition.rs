@@ -1,10 +1,10 @@
 //! One partition's way from the log into the stores.
 
 use super::backoff::{Backoff, jitter};
+use super::count::count;
 use super::{Shared, Until};
-use crate::block::{Block, Builder, Growing, reason_of};
+use crate::block::{Block, Builder, Growing};
 use crate::log::{Deliveries, Delivery, LogError, Publish, ReadLimit, ReadPartition};
-use crate::observe::hops::Hop;
 use crate::observe::metrics;
 use crate::position;
 use crate::store::{StoreError, Stored, Stores};
@@ -125,10 +125,11 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
             let block = Arc::new(growing.finish());
             self.bury(&block).await?;
             let stored = self.store(&block).await?;
-            self.count(&block, &stored, builder);
+            // Another's block, in the place of this one, was counted by the other.
             if stored.row.last != block.row.last {
                 return Ok(Until::Stopped);
             }
+            count(&block, &stored, builder.window(), &self.shared.observed);
             next = block.row.last + 1;
             self.commit(next, false).await;
             self.next = next;
@@ -225,36 +226,6 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
                 }
             }
         }
-    }
-
-    /// Counts a block that is stored. Another's block, in the place of this one, was counted by the other.
-    fn count(&self, block: &Block, stored: &Stored, builder: &Builder) {
-        if stored.row.inserted_at == 0 || stored.row.last != block.row.last {
-            return;
-        }
-        let metrics = &self.shared.observed.metrics;
-        for reason in block.dead.iter().filter_map(reason_of) {
-            metrics.dead(reason).inc();
-        }
-        metrics.parse_duplicates.inc_by(block.row.duplicates);
-        metrics.parse_conflicts.inc_by(block.notes.conflicts);
-        metrics.enrich_unknown_states.inc_by(block.notes.unknown_states);
-        metrics.enrich_other_categories.inc_by(block.notes.other_categories);
-        metrics.roll_up_rows.inc_by(block.sums.len() as u64);
-        metrics.store_blocks.inc();
-        metrics.store_orders.inc_by(block.row.orders);
-        let seconds = |nanos: i64| nanos as f64 / 1e9;
-        let newest = &metrics.store_newest_created_at_seconds;
-        newest.set(newest.get().max(seconds(block.row.newest_created_at)));
-        let newest = &metrics.store_newest_received_at_seconds;
-        newest.set(newest.get().max(seconds(block.row.newest_received_at)));
-        let label = metrics::partition(self.partition);
-        let size = |size: usize| i64::try_from(size).unwrap_or(i64::MAX);
-        metrics.parse_window_ids.get_or_create(&label).set(size(builder.window().len()));
-        metrics.parse_window_bytes.get_or_create(&label).set(size(builder.window().memory_bytes()));
-        let due = || block.orders.iter().filter_map(|order| order.due_at);
-        self.shared.observed.hops.record(Hop::Orders, stored.orders_at, due());
-        self.shared.observed.hops.record(Hop::Rollup, stored.rollup_at, due());
     }
 
     /// Commits the position, now and then; a failure is nothing but a late position.

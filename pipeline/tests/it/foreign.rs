@@ -19,7 +19,7 @@ fn write(data: &Path, records: Vec<(Bytes, &str)>) -> String {
     let topic_id = opened.place.topic_id.clone();
     let limits = SqliteLogLimits {
         commit_records: 100,
-        commit_interval: Duration::from_millis(1),
+        commit_interval: Duration::ZERO,
         queue_bytes: 1 << 20,
         delivery_timeout: Duration::from_secs(10),
     };

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const PARTITIONS: u32 = 6;
 const LIMITS: SqliteLogLimits = SqliteLogLimits {
     commit_records: 100,
-    commit_interval: Duration::from_millis(1),
+    commit_interval: Duration::ZERO,
     queue_bytes: 1 << 20,
     delivery_timeout: Duration::from_secs(10),
 };

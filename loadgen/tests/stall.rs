@@ -4,6 +4,9 @@
 //! fifth of all wait, evenly up to 2 s: of due -> reply the mean is 0.2 s, the 90th percentile 1.0 s, the 99th 1.9 s,
 //! the longest 2.0 s. A generator that times from the sending, or that sends no more than its connections hold, reports
 //! milliseconds.
+//!
+//! It asserts on time, as few tests may: what it looks for is seconds, and it runs alone.
+#![cfg(test)]
 
 use std::io::{BufRead, BufReader};
 use std::ops::ControlFlow;

@@ -1,0 +1,38 @@
+//! What a stored block adds to the metrics and to the latencies by hop.
+
+use crate::block::{Block, reason_of};
+use crate::observe::hops::Hop;
+use crate::observe::manage::Observed;
+use crate::observe::metrics;
+use crate::store::Stored;
+use crate::window::Window;
+
+/// Counts a block that is stored, with the window as it is behind it.
+pub(super) fn count(block: &Block, stored: &Stored, window: &Window, observed: &Observed) {
+    if stored.row.inserted_at == 0 {
+        return;
+    }
+    let metrics = &observed.metrics;
+    for reason in block.dead.iter().filter_map(reason_of) {
+        metrics.dead(reason).inc();
+    }
+    metrics.parse_duplicates.inc_by(block.row.duplicates);
+    metrics.parse_conflicts.inc_by(block.notes.conflicts);
+    metrics.enrich_unknown_states.inc_by(block.notes.unknown_states);
+    metrics.enrich_other_categories.inc_by(block.notes.other_categories);
+    metrics.roll_up_rows.inc_by(block.sums.len() as u64);
+    metrics.store_blocks.inc();
+    metrics.store_orders.inc_by(block.row.orders);
+    let seconds = |nanos: i64| nanos as f64 / 1e9;
+    let newest = &metrics.store_newest_created_at_seconds;
+    newest.set(newest.get().max(seconds(block.row.newest_created_at)));
+    let newest = &metrics.store_newest_received_at_seconds;
+    newest.set(newest.get().max(seconds(block.row.newest_received_at)));
+    let label = metrics::partition(block.row.partition);
+    let size = |size: usize| i64::try_from(size).unwrap_or(i64::MAX);
+    metrics.parse_window_ids.get_or_create(&label).set(size(window.len()));
+    metrics.parse_window_bytes.get_or_create(&label).set(size(window.memory_bytes()));
+    let due = || block.orders.iter().filter_map(|order| order.due_at);
+    observed.hops.record(Hop::Orders, stored.orders_at, due());
+    observed.hops.record(Hop::Rollup, stored.rollup_at, due());
+}
