@@ -69,6 +69,7 @@ pub struct Receive {
     pub max_head_bytes: usize,
     pub head_timeout: Duration,
     pub body_timeout: Duration,
+    pub write_timeout: Duration,
     pub reply_timeout: Duration,
 }
 
@@ -136,6 +137,7 @@ impl Config {
                 max_head_bytes: read.bytes("receive.max_head_bytes"),
                 head_timeout: read.duration("receive.head_timeout"),
                 body_timeout: read.duration("receive.body_timeout"),
+                write_timeout: read.duration("receive.write_timeout"),
                 reply_timeout: read.duration("receive.reply_timeout"),
             },
             manage: if read.text("manage.listen").is_empty() {

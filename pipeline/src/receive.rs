@@ -9,6 +9,7 @@ mod openapi;
 mod refusal;
 mod reply;
 mod server;
+mod unread;
 
 pub use frame::{Form, FrameError, Framed, frame};
 pub use openapi::document;
@@ -24,7 +25,7 @@ use crate::outcomes::Outcome;
 use crate::publish::publish;
 use crate::time;
 use crate::validate::{Origin, validate};
-use admission::Admission;
+use admission::{Admission, Admitted};
 use body::Encoding;
 use bytes::Bytes;
 use http_body_util::Full;
@@ -32,7 +33,9 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
 use reply::{Reply, refused, reply};
+use std::sync::Arc;
 use std::time::Instant;
+use unread::Unread;
 
 /// The header with which a load generator says when an order was due, in nanoseconds of Unix time.
 pub const DUE_AT: &str = "tillflow-due-at";
@@ -54,8 +57,8 @@ pub struct Ingest<P> {
 }
 
 impl<P: Publish> Ingest<P> {
-    /// Answers a request.
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    /// Answers a request of a connection.
+    async fn answer(&self, request: Request<Incoming>, unread: &Arc<Unread>) -> Response<Full<Bytes>> {
         let start = Instant::now();
         let metrics = &self.observed.metrics;
         let (status, response) = match route(request.method(), request.uri().path()) {
@@ -63,16 +66,19 @@ impl<P: Publish> Ingest<P> {
                 (StatusCode::OK, json(StatusCode::OK, Bytes::from_static(document().as_bytes())))
             }
             Ok(Route::Orders(created)) => {
-                let reply = self.take(request, created).await.unwrap_or_else(refused);
+                let (reply, admitted) = match self.take(request, created).await {
+                    Ok((reply, admitted)) => (reply, Some(admitted)),
+                    Err(refusal) => (self.refuse(refusal), None),
+                };
                 for (outcome, count) in Outcome::ALL.into_iter().zip(reply.counts) {
                     if count > 0 {
                         metrics.orders(outcome).inc_by(count);
                     }
                 }
-                (reply.status, self.respond(reply))
+                (reply.status, self.respond(reply, admitted, unread))
             }
             Err((refusal, allow)) => {
-                let mut response = self.respond(refused(refusal));
+                let mut response = self.respond(self.refuse(refusal), None, unread);
                 if let Some(allow) = allow {
                     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
                 }
@@ -85,7 +91,11 @@ impl<P: Publish> Ingest<P> {
     }
 
     /// Takes a request's orders in and gives each an outcome.
-    async fn take(&self, request: Request<Incoming>, created: StatusCode) -> Result<Reply, Refusal> {
+    async fn take(
+        &self,
+        request: Request<Incoming>,
+        created: StatusCode,
+    ) -> Result<(Reply, Admitted), Refusal> {
         let metrics = &self.observed.metrics;
         let mut admitted = self.admission.enter().ok_or(Refusal::Busy)?;
         let list_all =
@@ -107,6 +117,11 @@ impl<P: Publish> Ingest<P> {
             return Err(Refusal::BadIdempotencyKey);
         }
         let (records, checked) = validate(framed.orders, &origin, &self.rules);
+        // Room for a long reply is taken before anything is written: afterwards there is no way back.
+        let room = reply::room(&checked, list_all);
+        if room > unread::SHORT && !admitted.grow(room) {
+            return Err(if admitted.never_fits(room) { Refusal::TooManyOrders } else { Refusal::Busy });
+        }
         for rejection in checked.iter().filter_map(|order| order.rejection) {
             metrics.rejections(rejection.reason).inc();
         }
@@ -121,11 +136,23 @@ impl<P: Publish> Ingest<P> {
         {
             reply.status = StatusCode::BAD_REQUEST;
         }
-        Ok(reply)
+        Ok((reply, admitted))
     }
 
-    fn respond(&self, reply: Reply) -> Response<Full<Bytes>> {
-        let mut response = json(reply.status, Bytes::from(reply.body));
+    /// The reply to a request that is refused whole; it is counted.
+    fn refuse(&self, refusal: Refusal) -> Reply {
+        self.observed.metrics.refusals(refusal.tag()).inc();
+        refused(refusal)
+    }
+
+    fn respond(
+        &self,
+        reply: Reply,
+        admitted: Option<Admitted>,
+        unread: &Arc<Unread>,
+    ) -> Response<Full<Bytes>> {
+        let body = unread.hold(reply.body, admitted, self.limits.write_timeout);
+        let mut response = json(reply.status, body);
         if matches!(reply.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(self.admission.retry_after()));
         }

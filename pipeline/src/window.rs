@@ -139,7 +139,6 @@ const fn words(hash: u128) -> [u32; 4] {
 }
 
 #[cfg(test)]
-#[expect(clippy::cast_possible_wrap, reason = "offsets are small here")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -183,7 +183,10 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
             if records.len() < READ.records / 2 && !draining {
                 let left = since
                     .map_or(Duration::ZERO, |since| limits.block_interval.saturating_sub(since.elapsed()));
-                tokio::time::sleep(left.min(limits.block_interval / READS_PER_BLOCK)).await;
+                let pause = left.min(limits.block_interval / READS_PER_BLOCK);
+                // A drain does not wait for it: a block's interval may be longer than the time for a stop.
+                let drain = self.until.wait_for(|until| *until == Until::Drained);
+                let _ = tokio::time::timeout(pause, drain).await;
             }
         }
     }

@@ -84,6 +84,7 @@ pub struct Metrics {
     copied: Counters<2>,
     orders: Counters<4>,
     rejections: Counters<{ Reason::ALL.len() }>,
+    refusals: Family<Label, Counter>,
     pub publish_seconds: Histogram,
     pub log_queue_bytes: Gauge,
     pub consume_records: Counter,
@@ -160,6 +161,7 @@ impl Default for Metrics {
                 "Requests taken in and not yet answered",
                 Gauge::default(),
             ),
+            refusals: add(it, "receive_refusals", "Requests refused whole, by reason", Family::default()),
             copied: Counters::register(
                 it,
                 "receive_copied_bytes",
@@ -311,6 +313,11 @@ impl Metrics {
     /// The counter of orders that ingest refused for a reason.
     pub fn rejections(&self, reason: Reason) -> &Counter {
         self.rejections.at(reason as usize)
+    }
+
+    /// The counter of requests that ingest refused whole for a reason.
+    pub fn refusals(&self, reason: &str) -> Counter {
+        self.refusals.get_or_create(&Label("reason", reason.to_owned())).clone()
     }
 
     /// The counter of records that the processor refused for a reason.

@@ -1,5 +1,6 @@
 //! Admission: how much is taken in at once, and when a client that is turned away should come back.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -8,9 +9,12 @@ const LONGEST_WAIT: u64 = 60;
 /// What a request takes beside its body: its task, head and answer.
 const REQUEST_BYTES: usize = 1 << 10;
 
-/// Bytes and requests in flight, their limits, and the rate at which bytes drain.
+/// Bytes and requests in flight, their limits, and the rate at which bytes drain. Clones are the same admission.
+#[derive(Clone, Debug)]
+pub struct Admission(Arc<Counts>);
+
 #[derive(Debug)]
-pub struct Admission {
+struct Counts {
     max_bytes: usize,
     max_requests: usize,
     bytes: AtomicUsize,
@@ -22,45 +26,45 @@ pub struct Admission {
 
 impl Admission {
     /// Room for so many bytes and requests.
-    pub const fn new(max_bytes: usize, max_requests: usize) -> Self {
-        Self {
+    pub fn new(max_bytes: usize, max_requests: usize) -> Self {
+        Self(Arc::new(Counts {
             max_bytes,
             max_requests,
             bytes: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
             drained: AtomicU64::new(0),
             rate: AtomicU64::new(0),
-        }
+        }))
     }
 
     /// Takes a request in, or turns it away.
-    pub fn enter(&self) -> Option<Admitted<'_>> {
-        if self.requests.fetch_add(1, Ordering::Relaxed) >= self.max_requests {
-            self.requests.fetch_sub(1, Ordering::Relaxed);
+    pub fn enter(&self) -> Option<Admitted> {
+        if self.0.requests.fetch_add(1, Ordering::Relaxed) >= self.0.max_requests {
+            self.0.requests.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
-        let mut admitted = Admitted { admission: self, bytes: 0 };
+        let mut admitted = Admitted { counts: Arc::clone(&self.0), bytes: 0 };
         admitted.grow(REQUEST_BYTES).then_some(admitted)
     }
 
     /// Bytes and requests in flight now.
     pub fn in_flight(&self) -> (usize, usize) {
-        (self.bytes.load(Ordering::Relaxed), self.requests.load(Ordering::Relaxed))
+        (self.0.bytes.load(Ordering::Relaxed), self.0.requests.load(Ordering::Relaxed))
     }
 
     /// Measures the drain rate since the last call, and smooths it. To be called at about the same interval again and
     /// again.
     pub fn measure(&self, since: Duration) {
-        let drained = self.drained.swap(0, Ordering::Relaxed) as f64 / since.as_secs_f64().max(0.001);
-        let before = f64::from_bits(self.rate.load(Ordering::Relaxed));
-        self.rate.store(smooth(before, drained).to_bits(), Ordering::Relaxed);
+        let drained = self.0.drained.swap(0, Ordering::Relaxed) as f64 / since.as_secs_f64().max(0.001);
+        let before = f64::from_bits(self.0.rate.load(Ordering::Relaxed));
+        self.0.rate.store(smooth(before, drained).to_bits(), Ordering::Relaxed);
     }
 
     /// After how many whole seconds what is in flight now will have drained, at the rate measured.
     pub fn retry_after(&self) -> u64 {
         seconds_to_drain(
-            self.bytes.load(Ordering::Relaxed),
-            f64::from_bits(self.rate.load(Ordering::Relaxed)),
+            self.0.bytes.load(Ordering::Relaxed),
+            f64::from_bits(self.0.rate.load(Ordering::Relaxed)),
         )
     }
 }
@@ -78,28 +82,44 @@ fn seconds_to_drain(bytes: usize, rate: f64) -> u64 {
 
 /// A request that was taken in; it makes room again when it is dropped.
 #[derive(Debug)]
-pub struct Admitted<'a> {
-    admission: &'a Admission,
+pub struct Admitted {
+    counts: Arc<Counts>,
     bytes: usize,
 }
 
-impl Admitted<'_> {
+impl Admitted {
     /// Takes room for more bytes, or says that there is none.
     pub fn grow(&mut self, bytes: usize) -> bool {
-        if self.admission.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.admission.max_bytes {
-            self.admission.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        if self.counts.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.counts.max_bytes {
+            self.counts.bytes.fetch_sub(bytes, Ordering::Relaxed);
             return false;
         }
         self.bytes += bytes;
         true
     }
+
+    /// Whether so many more bytes would be too many also if nothing else were in flight.
+    pub fn never_fits(&self, bytes: usize) -> bool {
+        self.bytes.saturating_add(bytes) > self.counts.max_bytes
+    }
+
+    /// Gives up the room that was taken for all but so many bytes; takes it, limit or not, where they are more.
+    pub fn keep(&mut self, bytes: usize) {
+        let freed = self.bytes.saturating_sub(bytes);
+        if freed > 0 {
+            self.counts.bytes.fetch_sub(freed, Ordering::Relaxed);
+            self.counts.drained.fetch_add(freed as u64, Ordering::Relaxed);
+        } else {
+            self.counts.bytes.fetch_add(bytes - self.bytes, Ordering::Relaxed);
+        }
+        self.bytes = bytes;
+    }
 }
 
-impl Drop for Admitted<'_> {
+impl Drop for Admitted {
     fn drop(&mut self) {
-        self.admission.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.admission.requests.fetch_sub(1, Ordering::Relaxed);
-        self.admission.drained.fetch_add(self.bytes as u64, Ordering::Relaxed);
+        self.keep(0);
+        self.counts.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -120,6 +140,22 @@ mod tests {
         assert!(admission.enter().is_none(), "no request is left");
         drop(first);
         assert!(admission.enter().is_some());
+    }
+
+    #[test]
+    fn what_is_kept_of_a_request_goes_on_counting() {
+        let admission = Admission::new(REQUEST_BYTES + 100, 2);
+        let mut only = admission.enter().unwrap();
+        assert!(only.never_fits(101) && !only.never_fits(100));
+        only.keep(60);
+        assert_eq!(admission.in_flight(), (60, 1));
+        only.keep(10_000);
+        assert!(
+            admission.enter().is_none(),
+            "what had to be kept may be over the limit, and nothing more is let in"
+        );
+        drop(only);
+        assert_eq!(admission.in_flight(), (0, 0));
     }
 
     #[test]

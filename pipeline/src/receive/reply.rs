@@ -9,6 +9,8 @@ use hyper::StatusCode;
 
 /// How many orders a reply lists whatever became of them; of more, those that were not accepted.
 const LIST_ALL: usize = 100;
+/// No listed order is longer, whatever became of it.
+const RESULT_BYTES: usize = 256;
 
 /// The reason of an order that failed.
 pub const NOT_PERSISTED: &str = "not_persisted";
@@ -24,6 +26,17 @@ pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) body: String,
     pub(super) counts: Counts,
+}
+
+/// The room that a reply needs at most, once it is known which orders are valid. A few bytes of a hostile batch make
+/// a hundred bytes of reply each, so that replies count as in flight until they are sent.
+pub(super) fn room(checked: &[Checked], list_all: bool) -> usize {
+    let listed = if list_all || checked.len() <= LIST_ALL {
+        checked.len()
+    } else {
+        checked.iter().filter(|order| order.rejection.is_some()).count()
+    };
+    listed * RESULT_BYTES
 }
 
 /// The reply to a request that was refused whole.
@@ -199,6 +212,31 @@ mod tests {
         );
         let long = parsed(&reply(&orders, &published, StatusCode::ACCEPTED, true));
         assert_eq!(long["results"].as_array().unwrap().len(), 200);
+    }
+
+    #[test]
+    fn no_listed_order_needs_more_room_than_was_reserved_for_it() {
+        let longest_id = Checked { order_id: Some(Bytes::from("\"".repeat(64))), rejection: None };
+        let whys = ["the log did not answer in time", "the log gave no answer for it"];
+        for why in whys {
+            let reply = reply(
+                std::slice::from_ref(&longest_id),
+                &Published::All(Outcome::Unknown, why),
+                StatusCode::OK,
+                true,
+            );
+            assert!(reply.body.len() < RESULT_BYTES + 80, "{}", reply.body);
+        }
+        for rejection in
+            Field::ALL.into_iter().flat_map(|field| Reason::ALL.map(|reason| Rejection::of(field, reason)))
+        {
+            let order = Checked { order_id: None, rejection: Some(rejection) };
+            let reply = reply(&[order], &Published::Each(vec![]), StatusCode::OK, true);
+            assert!(reply.body.len() < RESULT_BYTES + 40, "{}", reply.body);
+        }
+        assert_eq!(room(&vec![valid("a"); 200], false), 0);
+        assert_eq!(room(&vec![valid("a"); 200], true), 200 * RESULT_BYTES);
+        assert_eq!(room(&vec![invalid(); 200], false), 200 * RESULT_BYTES);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //! their own, so that a connection never moves between cores.
 
 use super::Ingest;
+use super::refusal::Refusal;
+use super::unread::Unread;
 use crate::log::Publish;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -59,6 +61,10 @@ impl Server {
 /// Where a thread cannot be started.
 pub fn start<P: Publish>(listener: TcpListener, ingest: Arc<Ingest<P>>) -> std::io::Result<Server> {
     let address = listener.local_addr()?;
+    for refusal in Refusal::ALL {
+        // So that a reason that was never given stands at 0 among the metrics.
+        ingest.observed.metrics.refusals(refusal.tag());
+    }
     let (stop, stopped) = watch::channel(false);
     let count = match ingest.limits.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -153,11 +159,11 @@ async fn connection<P: Publish>(
     ingest: &Arc<Ingest<P>>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let begun = AtomicBool::new(false);
+    let (begun, unread) = (AtomicBool::new(false), Arc::new(Unread::default()));
     let service = service_fn(|request| {
         begun.store(true, Ordering::Relaxed);
-        let ingest = Arc::clone(ingest);
-        async move { Ok::<_, Infallible>(ingest.answer(request).await) }
+        let (ingest, unread) = (Arc::clone(ingest), Arc::clone(&unread));
+        async move { Ok::<_, Infallible>(ingest.answer(request, &unread).await) }
     });
     let limits = &ingest.limits;
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -181,6 +187,7 @@ async fn connection<P: Publish>(
             served.await
         }
         () = silence(&begun, limits.head_timeout) => return,
+        () = unread.overdue() => Err("the client did not read its answer in time".into()),
     };
     if let Err(error) = ended {
         ingest.observed.metrics.receive_connection_errors.inc();
