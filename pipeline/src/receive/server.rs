@@ -5,6 +5,8 @@ use super::Ingest;
 use super::refusal::Refusal;
 use super::unread::Unread;
 use crate::log::Publish;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -180,19 +182,37 @@ async fn connection<P: Publish>(
         .keep_alive_interval(limits.head_timeout)
         .keep_alive_timeout(limits.head_timeout);
     let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let ended = tokio::select! {
-        ended = served.as_mut() => ended,
-        () = stop(&mut stopped) => {
-            served.as_mut().graceful_shutdown();
-            served.await
+    // What may end a connection from outside is looked at when it wakes, and not whenever the connection does.
+    let mut ends = FuturesUnordered::from_iter([async {
+        tokio::select! {
+            () = stop(&mut stopped) => End::Stopped,
+            () = silence(&begun, limits.head_timeout) => End::Silent,
+            () = unread.overdue() => End::Unread,
         }
-        () = silence(&begun, limits.head_timeout) => return,
-        () = unread.overdue() => Err("the client did not read its answer in time".into()),
+    }]);
+    let ended = tokio::select! {
+        biased;
+        ended = served.as_mut() => ended,
+        Some(end) = ends.next() => match end {
+            End::Stopped => {
+                served.as_mut().graceful_shutdown();
+                served.await
+            }
+            End::Silent => return,
+            End::Unread => Err("the client did not read its answer in time".into()),
+        },
     };
     if let Err(error) = ended {
         ingest.observed.metrics.receive_connection_errors.inc();
         tracing::debug!(%error, "a connection ended in an error");
     }
+}
+
+/// What may end a connection from outside.
+enum End {
+    Stopped,
+    Silent,
+    Unread,
 }
 
 /// Resolves when a connection has had no request within the time for a head. hyper's own time for heads begins only
