@@ -1,5 +1,6 @@
 //! Observing: metrics under one list of names, latency by hop, health, and the management port that shows them.
 
+pub mod counters;
 pub mod health;
 pub mod hops;
 pub mod manage;
