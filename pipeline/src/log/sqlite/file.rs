@@ -94,13 +94,17 @@ fn opened(connection: Connection, path: &Path, wanted: Option<u32>) -> Result<Op
         )));
     }
     let topic_id = meta("topic_id")?;
-    let ends = (0..partitions)
-        .map(|partition| {
-            let sql = format!("SELECT coalesce(max(offset) + 1, 0) FROM orders_{partition}");
-            connection.query_row(&sql, [], |row| row.get(0)).map_err(unavailable)
-        })
-        .collect::<Result<Vec<i64>, _>>()?;
+    let ends = read_ends(&connection, partitions).map_err(unavailable)?;
     Ok(Opened { connection, place: Place { path: path.to_owned(), topic_id, partitions }, ends })
+}
+
+/// The offset that the next record of each partition will get.
+pub(super) fn read_ends(connection: &Connection, partitions: u32) -> rusqlite::Result<Vec<i64>> {
+    let end = |partition| {
+        let sql = format!("SELECT coalesce(max(offset) + 1, 0) FROM orders_{partition}");
+        connection.query_row(&sql, [], |row| row.get(0))
+    };
+    (0..partitions).map(end).collect()
 }
 
 fn create(connection: &Connection, partitions: u32) -> rusqlite::Result<()> {

@@ -1,7 +1,7 @@
 //! The one thread that writes the embedded log.
 
 use super::SqliteLogLimits;
-use super::file::Opened;
+use super::file::{Opened, read_ends};
 use crate::log::{DeadLetter, Deliveries, Delivery, Record, partitioner};
 use rusqlite::{Connection, Statement, params};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,7 +48,7 @@ pub(super) fn run(
     waiting: &AtomicUsize,
     seen: &[watch::Sender<i64>],
 ) {
-    let Opened { connection, mut ends, .. } = opened;
+    let Opened { connection, place, mut ends } = opened;
     // A prepared statement for each table; a file that was opened has its tables.
     let mut statements = match Statements::prepare(&connection, ends.len()) {
         Ok(statements) => statements,
@@ -66,7 +66,13 @@ pub(super) fn run(
         let bytes: usize = group.iter().chain(&late).map(Command::bytes).sum();
         let mut next = ends.clone();
         let delivery = write(&connection, &mut statements, &group, &mut next);
-        if delivery == Delivery::Durable {
+        let next = match &delivery {
+            Delivery::Durable => Some(next),
+            Delivery::Failed(_) => None,
+            // The file alone knows whether it has them; offsets go on behind what it has.
+            Delivery::Unknown(_) => read_ends(&connection, place.partitions).ok(),
+        };
+        if let Some(next) = next {
             ends = next;
             for (end, seen) in ends.iter().zip(seen) {
                 seen.send_if_modified(|known| std::mem::replace(known, *end) != *end);
