@@ -12,7 +12,7 @@ use bench::data::Data;
 use bench::floors::compare;
 use bench::floors::embedded::Orders;
 use bench::floors::receive::{Load, cpu_us_per_request, ours, sink};
-use bench::pairs::Ratios;
+use bench::pairs::{Pair, Ratios};
 use clap::{Parser, Subcommand};
 use loadgen::plan::Plan;
 
@@ -92,14 +92,7 @@ fn run(command: Command) -> Result<()> {
                 pairs,
                 || cpu_us_per_request("sink", &load),
                 || cpu_us_per_request("void", &load),
-                |number, pair| {
-                    println!(
-                        "{number:>4} {:>12.2} {:>20.2} {:>7.3}",
-                        pair.base,
-                        pair.changed,
-                        pair.changed / pair.base
-                    );
-                },
+                show([12, 20], 2),
             )?;
             conclude(&ratios);
             Ok(())
@@ -111,18 +104,20 @@ fn run(command: Command) -> Result<()> {
                 pairs,
                 || in_folder(&folder, |folder| orders.bare(folder)),
                 || in_folder(&folder, |folder| orders.ours(folder)),
-                |number, pair| {
-                    println!(
-                        "{number:>4} {:>13.0} {:>10.0} {:>7.3}",
-                        pair.base,
-                        pair.changed,
-                        pair.changed / pair.base
-                    );
-                },
+                show([13, 10], 0),
             )?;
             conclude(&ratios);
             Ok(())
         }
+    }
+}
+
+/// Prints each pair as it is taken, in columns of these widths.
+fn show(widths: [usize; 2], digits: usize) -> impl FnMut(usize, Pair) {
+    let [left, right] = widths;
+    move |number, Pair { base, changed }| {
+        let ratio = changed / base;
+        println!("{number:>4} {base:>left$.digits$} {changed:>right$.digits$} {ratio:>7.3}");
     }
 }
 

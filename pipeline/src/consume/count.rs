@@ -9,9 +9,6 @@ use crate::window::Window;
 
 /// Counts a block that is stored, with the window as it is behind it.
 pub(super) fn count(block: &Block, stored: &Stored, window: &Window, observed: &Observed) {
-    if stored.row.inserted_at == 0 {
-        return;
-    }
     let metrics = &observed.metrics;
     for reason in block.dead.iter().filter_map(reason_of) {
         metrics.dead(reason).inc();
