@@ -25,14 +25,14 @@ def service(settings: Settings) -> Service:
 
     def prepare() -> None:
         data.mkdir(parents=True, exist_ok=True)
-        if server:
-            config.write_text(server_config(settings, data))
+        config.write_text(server_config(settings, data) if server else engine_config(settings))
 
     if server:
         command = [*server, f"--config-file={config}"]
         environment = credentials
     else:
         command = [str(fetch.python(settings)), "-m", "clickhouse", "--path", str(data), "--port", str(port)]
+        command += ["--config", str(config)]
         environment = credentials | {"PYTHONPATH": str(NATIVE), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     return Service(
         name="clickhouse",
@@ -73,6 +73,22 @@ def clickhouse_ready(port: int, user: str, password: str) -> str | None:
     return f"it answers {reply.status}: {body.decode(errors='replace').strip()}"
 
 
+def engine_config(settings: Settings) -> str:
+    """chDB's settings of the kind that a server reads from its configuration file."""
+    return f"""\
+<clickhouse>
+{_shared_config(settings)}
+</clickhouse>
+"""
+
+
+def _shared_config(settings: Settings) -> str:
+    return f"""\
+  <timezone>UTC</timezone>
+  <mark_cache_size>268435456</mark_cache_size>
+  <max_server_memory_usage>{memory_bytes(settings["CLICKHOUSE_MEMORY"])}</max_server_memory_usage>"""
+
+
 def server_config(settings: Settings, data: Path) -> str:
     """The real server's configuration: loopback, HTTP only, one user from the environment."""
     user = settings["CLICKHOUSE_USER"]
@@ -85,9 +101,7 @@ def server_config(settings: Settings, data: Path) -> str:
   <tmp_path>{escape(str(data))}/tmp/</tmp_path>
   <user_files_path>{escape(str(data))}/user_files/</user_files_path>
   <format_schema_path>{escape(str(data))}/format_schemas/</format_schema_path>
-  <timezone>UTC</timezone>
-  <mark_cache_size>268435456</mark_cache_size>
-  <max_server_memory_usage>{memory_bytes(settings["CLICKHOUSE_MEMORY"])}</max_server_memory_usage>
+{_shared_config(settings)}
   <profiles><default/></profiles>
   <quotas><default/></quotas>
   <users>

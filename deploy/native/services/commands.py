@@ -28,9 +28,19 @@ STOP_ORDER = (("cassandra", "clickhouse"), ("kafka",))
 # Cassandra at its default heap, Kafka and ClickHouse under load.
 MEMORY_NEEDED_MIB = 3500
 
+TOOLS = {
+    "kafka-topics": "Kafka's own tool for topics",
+    "kafka-tool": "any other of Kafka's tools, by the name of its class",
+    "nodetool": "Cassandra's own tool for a node",
+    "python": "the Python in which ClickHouse's front runs",
+    "test-python": "a Python with clients of Cassandra and ClickHouse",
+}
+
 
 def main(arguments: list[str]) -> int:
-    options = parser().parse_args(arguments)
+    # What follows a tool's name is the tool's, options included.
+    options = parser().parse_args(arguments[:1] if arguments[:1] and arguments[0] in TOOLS else arguments)
+    options.arguments = arguments[1:]
     try:
         return int(options.run(read_settings(), options))
     except StackError as error:
@@ -62,15 +72,8 @@ def parser() -> argparse.ArgumentParser:
     fetch_ = add("fetch", fetch_all, "download and verify what `up` needs, and start nothing")
     fetch_.add_argument("--write-checksums", action="store_true", help="list what Maven gives as the jars to expect")
     add("ready", ready, "exit 0 if the service is ready").add_argument("service", choices=SERVICES)
-    for name, text in (
-        ("kafka-topics", "Kafka's own tool for topics"),
-        ("kafka-tool", "any other of Kafka's tools, by the name of its class"),
-        ("nodetool", "Cassandra's own tool for a node"),
-        ("python", "the Python in which ClickHouse's front runs"),
-        ("test-python", "a Python with clients of all three services"),
-    ):
-        add(name, tool, text).add_argument("arguments", nargs=argparse.REMAINDER)
-        commands.choices[name].set_defaults(name=name)
+    for name, text in TOOLS.items():
+        add(name, tool, text).set_defaults(name=name)
     return top
 
 
