@@ -59,6 +59,7 @@ def _unpack_block(method: int, data: bytes, plain: int) -> bytes:
 def decode(body: bytes, encoding: str | None, limit: int) -> bytes:
     """Undoes a Content-Encoding, and stops where the result would be longer than `limit`."""
     name = (encoding or "identity").strip().lower()
+    # Data behind the first frame is refused too, rather than dropped.
     if name == "identity" or not body:
         return body
     try:
@@ -68,26 +69,30 @@ def decode(body: bytes, encoding: str | None, limit: int) -> bytes:
 
 
 def _decode(body: bytes, name: str, limit: int) -> bytes:
+    whole = False
     if name in ("gzip", "deflate"):
         # 16 + 15: a gzip header and the largest window; 15: a zlib header.
         inflate = zlib.decompressobj(31 if name == "gzip" else 15)
         plain = inflate.decompress(body, limit + 1)
-        whole = inflate.eof
+        whole = inflate.eof and not inflate.unused_data
     elif name == "lz4":
         frame = lz4.frame.LZ4FrameDecompressor()
         plain = frame.decompress(body, limit + 1)
-        whole = frame.eof
+        whole = frame.eof and not frame.unused_data
     elif name == "zstd":
-        # A frame may not say its size: read at most one byte more than is allowed.
-        with zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True) as reader:
+        # Only the reader can stop at a limit, and only the other object says whether the frame was whole.
+        with zstandard.ZstdDecompressor().stream_reader(body) as reader:
             plain = reader.read(limit + 1)
-        whole = True
+        if len(plain) <= limit:
+            frame = zstandard.ZstdDecompressor().decompressobj()
+            plain = frame.decompress(body)
+            whole = frame.eof and not frame.unused_data
     else:
         raise refuse(NOT_IMPLEMENTED, "NOT_IMPLEMENTED", f"Unknown compression method {name}")
     if len(plain) > limit:
         raise too_many_bytes(limit)
     if not whole:
-        raise refuse(CANNOT_DECOMPRESS, "CANNOT_DECOMPRESS", f"the {name} body ends too early")
+        raise refuse(CANNOT_DECOMPRESS, "CANNOT_DECOMPRESS", f"the {name} body ends too early, or goes on behind its end")
     return plain
 
 

@@ -12,7 +12,8 @@ TEXT_BYTES_MAX = 1 << 16
 WITHOUT_CHANGE = WITH_RESULT | {"use", "set"}
 
 _SPACE = r"(?:\s|--[^\n]*\n|/\*.*?\*/)"
-_NAME = r"(?:\w+|`[^`]+`|\"[^\"]+\")"
+# A name's bytes beyond ASCII are UTF-8, seen here one by one.
+_NAME = r"(?:[\w\x80-\xff]+|`[^`]+`|\"[^\"]+\")"
 _COLUMNS = r"\((?:[^()`\"]|`[^`]*`|\"[^\"]*\")*\)"
 _STRING = r"'(?:[^'\\]|\\.|'')*'"
 _LEAD = re.compile(rf"{_SPACE}*(?:\({_SPACE}*)*([A-Za-z]+)", re.S)
@@ -44,7 +45,7 @@ def kind(sql: str) -> str:
 def split_insert(text: bytes) -> tuple[Insert, bytes] | None:
     """An INSERT with data behind its text, and the data; None for every other statement.
 
-    The text of such an INSERT is ASCII up to the data in every client known, but names may be UTF-8: so bytes that are not are kept.
+    Names may be UTF-8; data may be anything.
     """
     # Latin-1 keeps one character a byte, so that a place in the text is a place in the bytes.
     found = _INSERT_DATA.match(text[:TEXT_BYTES_MAX].decode("latin-1"))

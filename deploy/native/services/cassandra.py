@@ -39,8 +39,8 @@ OPENS = (
     "java.rmi/sun.rmi.transport.tcp",
     "jdk.management/com.sun.management.internal",
 )
-# The node says this when everything it holds is on disk and it takes no more writes.
-DRAINED = "DRAINED"
+# The last that the node logs of a stop by SIGTERM, which drains: it takes no more writes, and what it holds is in its tables.
+DRAINED = "Cassandra shutdown complete"
 
 
 def service(settings: Settings) -> Service:
@@ -141,7 +141,7 @@ batch_size_fail_threshold: {settings["CASSANDRA_BATCH_SIZE_FAIL_THRESHOLD"]}
 
 
 def logback(level: str) -> str:
-    """Logs to stderr, which the supervisor keeps; StorageService says when the node is drained."""
+    """Logs to stderr, which the supervisor keeps; StorageService says how the node starts and when it is drained."""
     return f"""\
 <configuration>
   <appender name="ERR" class="ch.qos.logback.core.ConsoleAppender">

@@ -36,7 +36,7 @@ def service(settings: Settings) -> Service:
         environment = credentials | {"PYTHONPATH": str(NATIVE), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     return Service(
         name="clickhouse",
-        version=f"{settings['CLICKHOUSE_VERSION']} ({'server on the PATH' if server else 'chDB'})",
+        version="server on PATH" if server else f"chDB {settings['CHDB_CORE_VERSION']}",
         ports={"clients": port},
         command=command,
         environment=environment,
