@@ -1,0 +1,6 @@
+"""ClickHouse's HTTP interface in front of chDB, which is ClickHouse's engine as a library.
+
+For development and tests, where no ClickHouse server is installed. One process owns one data folder, as a server does.
+
+errors -> framing -> statement -> access -> queries (all pure) -> engine (the only file that knows chDB) -> http -> __main__
+"""

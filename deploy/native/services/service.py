@@ -1,0 +1,33 @@
+"""What the supervisor needs to know of a service, and nothing of what the service is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Service:
+    """One process of the stack.
+
+    `ready` speaks the service's own protocol and returns None, or why it is not ready. A service that ends within `start_s` counts as
+    failed to start; after three such ends in a row the supervisor gives up (FATAL). `stop_s` is how long it may take to stop by itself.
+    """
+
+    name: str
+    version: str
+    ports: Mapping[str, int]
+    command: list[str]
+    environment: Mapping[str, str]
+    prepare: Callable[[], None]
+    ready: Callable[[], str | None]
+    start_s: int
+    stop_s: int
+    memory: str
+    data: Path
+
+    @property
+    def port(self) -> int:
+        """The port that clients use."""
+        return next(iter(self.ports.values()))
