@@ -251,6 +251,7 @@
           ] "python3 -m unittest discover loadgen/completejourney";
           deployment = command "deployment" [
             pkgs.docker-compose
+            pkgs.hadolint
             pkgs.python311
           ] "cd deploy/tests && CI=true python3 -m unittest test_compose test_image";
           nix =

