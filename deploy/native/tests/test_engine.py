@@ -15,7 +15,8 @@ class Parts(EngineTest):
         self.client.ask("SYSTEM STOP MERGES sales")
         # 20,000 sums that lie two hours apart: from 2020 to 2024.
         rollups.insert(self.client, "wide", rollups.block("wide", 19, minutes=20_000, step_min=120))
-        parts = self.client.rows("SELECT _part part, count() rows, countIf(block = 'wide') blocks, uniqExact(toYear(minute)) years FROM sales GROUP BY part")
+        columns = "_part part, count() rows, countIf(block = 'wide') blocks, uniqExact(toYear(minute)) years"
+        parts = self.client.rows(f"SELECT {columns} FROM sales GROUP BY part")
         self.assertEqual([(p["rows"], p["blocks"]) for p in parts], [(20_001, 1)])
         self.assertGreaterEqual(parts[0]["years"], 6)
 
@@ -24,16 +25,20 @@ class Parts(EngineTest):
         self.client.ask("SYSTEM STOP MERGES big")
         data = b"".join(b"%d\t%020d\n" % (i, i) for i in range(500_000))
         self.client.ask("INSERT INTO big FORMAT TSV", data)
-        self.assertEqual(self.client.rows("SELECT count() parts, sum(rows) rows FROM system.parts WHERE active AND database = currentDatabase() AND table = 'big'"), [{"parts": 1, "rows": 500_000}])
+        where = "active AND database = currentDatabase() AND table = 'big'"
+        parts = self.client.rows(f"SELECT count() parts, sum(rows) rows FROM system.parts WHERE {where}")
+        self.assertEqual(parts, [{"parts": 1, "rows": 500_000}])
 
     def test_merges_keep_sums_and_block_rows(self) -> None:
         rollups.create(self.client)
         for i in range(20):
             rollups.insert(self.client, f"b{i}", rollups.block(f"b{i}", i, minutes=50))
         self.client.ask("OPTIMIZE TABLE sales FINAL")
-        self.assertEqual(self.client.rows("SELECT sum(orders) orders, toInt64(sum(total_minor)) total, count() rows FROM sales WHERE block = ''"), [{"orders": 3000, "total": 300_000, "rows": 50}])
+        sums = self.client.rows("SELECT sum(orders) orders, toInt64(sum(total_minor)) total, count() rows FROM sales WHERE block = ''")
+        self.assertEqual(sums, [{"orders": 3000, "total": 300_000, "rows": 50}])
         # `last` is not summed, and the block rows of different blocks stay apart.
-        self.assertEqual(self.client.rows("SELECT count() n, max(blocks) b, sum(last) l FROM sales WHERE block != ''"), [{"n": 20, "b": 1, "l": 190}])
+        blocks = self.client.rows("SELECT count() n, max(blocks) b, sum(last) l FROM sales WHERE block != ''")
+        self.assertEqual(blocks, [{"n": 20, "b": 1, "l": 190}])
 
 
 class Tokens(EngineTest):
@@ -50,9 +55,8 @@ class Tokens(EngineTest):
         with ThreadPoolExecutor(8) as pool:
             for round_ in range(10):
                 token = f"r{round_}"
-                tries = [
-                    pool.submit(rollups.insert, self.client, token, rollups.block(token, n, minutes=n + 1), query_id=f"{token}-{n}") for n in range(8)
-                ]
+                blocks = [rollups.block(token, n, minutes=n + 1) for n in range(8)]
+                tries = [pool.submit(rollups.insert, self.client, token, b, query_id=f"{token}-{n}") for n, b in enumerate(blocks)]
                 for each in tries:
                     each.result()
                 rows = self.client.rows(f"SELECT sum(blocks) b, any(last) l FROM sales WHERE block = '{token}'")
@@ -175,7 +179,8 @@ class Failures(EngineTest):
         deadline = time.monotonic() + 2.5
         killed = ""
         while not killed and time.monotonic() < deadline:
-            killed = self.client.ask("KILL QUERY WHERE query ILIKE 'INSERT INTO slow%' AND current_database = currentDatabase() ASYNC")
+            mine = "query ILIKE 'INSERT INTO slow%' AND current_database = currentDatabase()"
+            killed = self.client.ask(f"KILL QUERY WHERE {mine} ASYNC")
         thread.join()
         self.assertTrue(killed, "the insert was not seen running")
         self.assertEqual((len(failures), self.client.count("slow")), (1, 0))
@@ -186,7 +191,8 @@ class Failures(EngineTest):
         values = [b"\n", b"\n\n", b";", b"\n\n;\n", b"\r\n", b"", bytes(range(256)) * 20, b"' FORMAT TSV\n"]
         data = b"".join(i.to_bytes(2, "little") + _varint(len(v)) + v for i, v in enumerate(values))
         self.client.ask("INSERT INTO raw FORMAT RowBinary", data)
-        self.assertEqual([row["h"] for row in self.client.rows("SELECT hex(s) h FROM raw ORDER BY i")], [v.hex().upper() for v in values])
+        stored = [row["h"] for row in self.client.rows("SELECT hex(s) h FROM raw ORDER BY i")]
+        self.assertEqual(stored, [value.hex().upper() for value in values])
 
 
 def _varint(number: int) -> bytes:

@@ -5,13 +5,14 @@ import socket
 import threading
 import time
 import unittest
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from clickhouse.access import Users
 from clickhouse.engine import Context, Reply
-from clickhouse.http import Limits, Server
+from clickhouse.http import Server
+from clickhouse.receive import Limits
 from clickhouse.statement import Insert
 
 WAIT_S = 10

@@ -48,7 +48,8 @@ class Kill(unittest.TestCase):
             for thread in threads:
                 thread.join()
             front.start()
-            there = {str(row["block"]): row["n"] for row in client.rows("SELECT block, sum(blocks) n FROM sales WHERE block != '' GROUP BY block")}
+            rows = client.rows("SELECT block, sum(blocks) n FROM sales WHERE block != '' GROUP BY block")
+            there = {str(row["block"]): row["n"] for row in rows}
             self.assertEqual(acknowledged - there.keys(), set(), "an acknowledged block is missing")
             self.assertEqual(set(there.values()), {1}, "a block is there twice")
             self.assertEqual(self.orders(front), sum(sizes[token] for token in there) * 3, "a block is not whole")
