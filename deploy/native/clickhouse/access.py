@@ -7,10 +7,13 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
+from email.message import Message
 
 from clickhouse.errors import AUTHENTICATION_FAILED, ClickHouseError, refuse
 
 DEFAULT_USER = "default"
+# What http.server gives, which is no Mapping but finds a header whatever its case; tests give a dictionary.
+Headers = Mapping[str, str] | Message
 
 
 class Users:
@@ -29,7 +32,7 @@ class Users:
             )
 
 
-def credentials(headers: Mapping[str, str], parameters: Mapping[str, str]) -> tuple[str, str]:
+def credentials(headers: Headers, parameters: Mapping[str, str]) -> tuple[str, str]:
     """User and password of a request: X-ClickHouse-User and -Key, or basic authorization, or the URL; else the default user."""
     by_header = "X-ClickHouse-User" in headers or "X-ClickHouse-Key" in headers
     authorization = headers.get("Authorization")

@@ -40,9 +40,10 @@ def unpack_blocks(body: bytes, limit: int) -> bytes:
 
 
 def _unpack_block(method: int, data: bytes, plain: int) -> bytes:
+    block: bytes
     try:
         if method == METHOD_LZ4:
-            block = lz4.block.decompress(data, uncompressed_size=plain)
+            block = bytes(lz4.block.decompress(data, uncompressed_size=plain))
         elif method == METHOD_ZSTD:
             block = zstandard.ZstdDecompressor().decompress(data, max_output_size=plain)
         elif method == METHOD_NONE:

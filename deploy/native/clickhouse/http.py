@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import re
@@ -20,52 +19,21 @@ from clickhouse import errors, framing
 from clickhouse.access import Users, credentials
 from clickhouse.engine import Context, Engine, Reply
 from clickhouse.errors import ClickHouseError, refuse
-from clickhouse.queries import BodyAccount, BodyBudget, RunningQueries
+from clickhouse.queries import BodyBudget, RunningQueries
+from clickhouse.receive import PIECE_BYTES, Limits, TimedReader, read_body
 from clickhouse.statement import WITHOUT_CHANGE, kind, split_insert
 
 # Parameters of the URL that belong to the HTTP interface; every other one is a setting or a statement's parameter.
 NOT_SETTINGS = frozenset(
-    "query database user password quota_key query_id session_id session_timeout session_check close_session default_format"
-    " compress decompress wait_end_of_query buffer_size role stacktrace client_protocol_version enable_http_compression"
-    " http_zlib_compression_level send_progress_in_http_headers http_headers_progress_interval_ms"
-    " cancel_http_readonly_queries_on_client_close access_token output_format_compression_level".split()
+    """
+    query database user password quota_key query_id session_id session_timeout session_check close_session
+    default_format compress decompress wait_end_of_query buffer_size role stacktrace client_protocol_version
+    enable_http_compression http_zlib_compression_level send_progress_in_http_headers
+    http_headers_progress_interval_ms cancel_http_readonly_queries_on_client_close access_token
+    output_format_compression_level
+    """.split()  # noqa: SIM905
 )
-PIECE_BYTES = 1 << 16
 SESSION_TIMEOUT_S, SESSION_TIMEOUT_MAX_S = 60.0, 3600.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """What one client, and all of them, may take."""
-
-    connections: int = 256
-    body_bytes: int = 256 << 20
-    bodies_bytes: int = 1 << 30
-    # An idle connection is closed after this; a server says 30 too.
-    keep_alive_s: float = 30.0
-    # From a request's first byte until its body is whole; and for a reply to be taken.
-    receive_s: float = 60.0
-    send_s: float = 120.0
-    # How long a stop waits for the queries that still run.
-    drain_s: float = 20.0
-
-
-class TimedReader(io.RawIOBase):
-    """Reads from a socket until a deadline: a client that sends a byte now and then does not hold a thread for ever."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self.deadline = time.monotonic()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the request did not come in time")
-        self._connection.settimeout(left)
-        return self._connection.recv_into(buffer)
 
 
 class Server(ThreadingHTTPServer):
@@ -141,13 +109,13 @@ class Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self._timed = TimedReader(self.connection)
-        self.rfile = io.BufferedReader(self._timed, PIECE_BYTES)
+        self.rfile = self._reader = io.BufferedReader(self._timed, PIECE_BYTES)
 
     def handle_one_request(self) -> None:
         limits = self.server.limits
         self._timed.deadline = time.monotonic() + limits.keep_alive_s
         try:
-            if not self.rfile.peek(1):
+            if not self._reader.peek(1):
                 self.close_connection = True
                 return
         except (TimeoutError, ConnectionError):
@@ -190,7 +158,10 @@ class Handler(BaseHTTPRequestHandler):
             user, password = credentials(self.headers, parameters)
             self.server.users.check(user, password)
             with self.server.bodies.account() as account:
-                body = self._body(account)
+                # Until the body was read whole the connection cannot go on to a next request.
+                keep, self.close_connection = self.close_connection, True
+                body = read_body(self._reader, self.headers, account, self.server.limits.body_bytes)
+                self.close_connection = keep
                 with self.server.queries.run(query_id):
                     reply = self._run(user, parameters, body)
         except (TimeoutError, ConnectionError) as error:
@@ -266,55 +237,6 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "POST":
             what = "Cannot execute query in readonly mode. For queries over HTTP, method GET implies readonly"
             raise refuse(164, "READONLY", what, 500)
-
-    def _body(self, account: BodyAccount) -> bytes:
-        """The request's body, whole: a client that breaks off has sent nothing."""
-        pieces: list[bytes] = []
-        if "chunked" in (self.headers.get("Transfer-Encoding") or "").lower():
-            while size := self._chunk_size():
-                self._read(size, pieces, account)
-                self._line()
-            while self._line():
-                pass
-        else:
-            text = self.headers.get("Content-Length") or "0"
-            if not text.isdecimal():
-                raise self._broken("Content-Length is not a number")
-            self._read(int(text), pieces, account)
-        return b"".join(pieces)
-
-    def _chunk_size(self) -> int:
-        text = self._line().split(b";")[0].strip()
-        if not re.fullmatch(rb"[0-9a-fA-F]{1,8}", text):
-            raise self._broken("a chunk has no size")
-        return int(text, 16)
-
-    def _line(self) -> bytes:
-        line = self.rfile.readline(PIECE_BYTES)
-        if not line.endswith(b"\n"):
-            raise ConnectionAbortedError("the body ends within a line")
-        return line.rstrip(b"\r\n")
-
-    def _read(self, size: int, pieces: list[bytes], account: BodyAccount) -> None:
-        if account.used + size > self.server.limits.body_bytes:
-            # What is left of the body is not read, so the connection cannot go on.
-            self.close_connection = True
-            raise framing.too_many_bytes(self.server.limits.body_bytes)
-        try:
-            account.take(size)
-        except ClickHouseError:
-            self.close_connection = True
-            raise
-        while size:
-            piece = self.rfile.read1(min(size, 1 << 20))
-            if not piece:
-                raise ConnectionAbortedError("the body ends too early")
-            pieces.append(piece)
-            size -= len(piece)
-
-    def _broken(self, what: str) -> ClickHouseError:
-        self.close_connection = True
-        return refuse(errors.SYNTAX_ERROR, "SYNTAX_ERROR", what, 400)
 
     def _send_error(self, error: ClickHouseError, head: list[tuple[str, str]]) -> None:
         if error.code in (errors.AUTHENTICATION_FAILED, errors.REQUIRED_PASSWORD):

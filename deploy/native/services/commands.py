@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import collections
-import fcntl
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import suppress
 
-from services import cassandra, clickhouse, fetch, java, kafka, processes
-from services.service import Service
+from services import cassandra, fetch, kafka, processes
+from services.lifecycle import LOG_LINES, all_services, down, locked, not_ready, tail, up
 from services.settings import HOST, Settings, StackError, read_settings
 from services.supervisor import Supervisor
 
-POLL_S = 0.25
-LOG_LINES = 30
 SERVICES = ("kafka", "cassandra", "clickhouse")
-# The stores before the log: what still writes to them finds the log there, not the other way round.
-STOP_ORDER = (("cassandra", "clickhouse"), ("kafka",))
-# Cassandra at its default heap, Kafka and ClickHouse under load.
-MEMORY_NEEDED_MIB = 3500
-
 TOOLS = {
     "kafka-topics": "Kafka's own tool for topics",
     "kafka-tool": "any other of Kafka's tools, by the name of its class",
@@ -59,8 +46,8 @@ def parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    add("up", up, "fetch what is missing, start all services, wait until each is ready")
-    add("down", down, "stop all services and leave no process")
+    add("up", lambda settings, _: up(settings), "fetch what is missing, start all services, wait until each is ready")
+    add("down", lambda settings, _: down(settings), "stop all services and leave no process")
     add("status", status, "show each service; exit 1 unless all are ready")
     logs_ = add("logs", logs, "show the end of the logs")
     logs_.add_argument("service", nargs="?", choices=[*SERVICES, "supervisord"])
@@ -77,151 +64,6 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def all_services(settings: Settings) -> list[Service]:
-    return [kafka.service(settings), cassandra.service(settings), clickhouse.service(settings)]
-
-
-def up(settings: Settings, _options: argparse.Namespace) -> int:
-    began = time.monotonic()
-    java.check()
-    with _lock(settings):
-        services = all_services(settings)
-        python = fetch.python(settings)
-        fetched = time.monotonic()
-        supervisor = Supervisor(settings)
-        if not supervisor.running():
-            _end_leftovers(settings)
-            _check_machine(services)
-            settings.run.mkdir(parents=True, exist_ok=True)
-            supervisor.start(python, services)
-        for service in services:
-            if supervisor.states()[service.name]["statename"] in ("STOPPED", "EXITED", "FATAL"):
-                service.prepare()
-                supervisor.start_service(service.name)
-        failed = _wait_until_ready(settings, supervisor, services, fetched)
-    if failed:
-        return 1
-    print(f"all ready after {time.monotonic() - began:.1f} s ({fetched - began:.1f} s of it to fetch and verify)")
-    return 0
-
-
-def _wait_until_ready(settings: Settings, supervisor: Supervisor, services: list[Service], began: float) -> bool:
-    """Prints each service as it gets ready; returns whether one failed, whose log it then shows."""
-    waiting = {service.name: service for service in services}
-    reasons: dict[str, str] = {}
-    while waiting:
-        states = supervisor.states()
-        for name, service in list(waiting.items()):
-            reason = _not_ready(service)
-            if reason is None:
-                del waiting[name]
-                took = time.monotonic() - began
-                print(f"{name:<11} {service.version:<14} {HOST}:{service.port:<6} ready after {took:.1f} s", flush=True)
-                continue
-            reasons[name] = reason
-            if states[name]["statename"] == "FATAL":
-                _show_failure(settings, name, f"{name} does not start")
-                return True
-        if waiting and time.monotonic() - began > settings.up_timeout_s:
-            for name in waiting:
-                _show_failure(settings, name, f"{name} is not ready after {settings.up_timeout_s:.0f} s: {reasons[name]}")
-            return True
-        if waiting:
-            time.sleep(POLL_S)
-    return False
-
-
-def _not_ready(service: Service) -> str | None:
-    try:
-        return service.ready()
-    except Exception as error:  # A server that is starting may answer anything, or break off anywhere.
-        return f"{type(error).__name__}: {error}"
-
-
-def _show_failure(settings: Settings, name: str, what: str) -> None:
-    log = settings.logs / f"{name}.log"
-    print(f"stack: {what}; the end of {log}:", file=sys.stderr)
-    for line in _tail(log, LOG_LINES):
-        print(f"  {line}", file=sys.stderr)
-    print("stack: the other services were left as they are; `stack down` stops them", file=sys.stderr)
-
-
-def _check_machine(services: list[Service]) -> None:
-    for service in services:
-        for purpose, port in service.ports.items():
-            if _taken(port):
-                holders = ", ".join(f"{i} ({processes.command_line(i)[:80]})" for i in processes.listeners(port))
-                raise StackError(
-                    f"port {port} ({service.name}, {purpose}) is taken by process {holders or 'of another user'}\n"
-                    "set STACK_PORT_BASE, or the port's own variable: see deploy/README.md"
-                )
-    available = processes.memory_available_mib()
-    if available is not None and available < MEMORY_NEEDED_MIB:
-        print(f"stack: only {available} MiB of memory are available and the stack takes about {MEMORY_NEEDED_MIB}", file=sys.stderr)
-
-
-def _taken(port: int) -> bool:
-    with socket.socket() as probe:
-        # As servers do: a port whose last connections are still closing is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return True
-    return False
-
-
-def _end_leftovers(settings: Settings) -> None:
-    """Services whose supervisor was killed go on without it, and would hold ports and data."""
-    left = processes.of_stack(settings.home)
-    if left:
-        print(f"stack: ending {len(left)} processes whose supervisor is gone", file=sys.stderr)
-        processes.end(left, 60)
-
-
-def down(settings: Settings, _options: argparse.Namespace) -> int:
-    began = time.monotonic()
-    with _lock(settings):
-        supervisor = Supervisor(settings)
-        if supervisor.running():
-            _stop(settings, supervisor)
-        killed = processes.end(processes.of_stack(settings.home), 60)
-    left = processes.of_stack(settings.home)
-    if left:
-        raise StackError(f"processes are left: {', '.join(f'{i} ({processes.command_line(i)[:80]})' for i in left)}")
-    if killed:
-        print(f"stack: {len(killed)} processes did not end by themselves and were killed", file=sys.stderr)
-    print(f"all stopped after {time.monotonic() - began:.1f} s, no process left")
-    return 0
-
-
-def _stop(settings: Settings, supervisor: Supervisor) -> None:
-    cassandra_log = settings.logs / "cassandra.log"
-    size = cassandra_log.stat().st_size if cassandra_log.exists() else 0
-    ran = supervisor.states().get("cassandra", {}).get("statename") in ("STARTING", "RUNNING")
-    for group in STOP_ORDER:
-        for name in group:
-            if supervisor.states()[name]["statename"] in ("STARTING", "RUNNING", "BACKOFF"):
-                supervisor.stop_service(name)
-        deadline = time.monotonic() + 70
-        while any(supervisor.states()[name]["pid"] for name in group) and time.monotonic() < deadline:
-            time.sleep(0.1)
-    if ran and not _says(cassandra_log, size, cassandra.DRAINED):
-        print("stack: Cassandra ended without being drained: it will replay its commit log", file=sys.stderr)
-    ids = processes.of_stack(settings.home)
-    supervisor.shutdown()
-    processes.wait(ids, 20)
-
-
-def _says(log: Path, start: int, word: str) -> bool:
-    try:
-        with log.open("rb") as file:
-            file.seek(start if log.stat().st_size >= start else 0)
-            return word.encode() in file.read()
-    except OSError:
-        return False
-
-
 def status(settings: Settings, _options: argparse.Namespace) -> int:
     supervisor = Supervisor(settings)
     if not supervisor.running():
@@ -233,7 +75,7 @@ def status(settings: Settings, _options: argparse.Namespace) -> int:
     all_ready = True
     for service in all_services(settings):
         info = states[service.name]
-        reason = _not_ready(service) if info["pid"] else info["spawnerr"] or info["description"]
+        reason = not_ready(service) if info["pid"] else info["spawnerr"] or info["description"]
         state = "ready" if reason is None else info["statename"].lower()
         all_ready = all_ready and reason is None
         memory = processes.memory_mib(info["pid"]) if info["pid"] else None
@@ -254,7 +96,7 @@ def logs(settings: Settings, options: argparse.Namespace) -> int:
     for file in existing:
         if len(existing) > 1:
             print(f"==> {file} <==")
-        print("\n".join(_tail(file, options.lines)))
+        print("\n".join(tail(file, options.lines)))
     return 0
 
 
@@ -267,20 +109,18 @@ def env(settings: Settings, _options: argparse.Namespace) -> int:
 
 
 def clean(settings: Settings, options: argparse.Namespace) -> int:
-    with _lock(settings):
+    with locked(settings):
         if Supervisor(settings).running() or processes.of_stack(settings.home):
             raise StackError("the stack is up: `stack down` first")
         for folder in (settings.data, settings.run, settings.logs):
             shutil.rmtree(folder, ignore_errors=True)
         print(f"removed data, configuration and logs in {settings.home}")
     (settings.home / "lock").unlink(missing_ok=True)
-    try:
+    # Unless something that is not the stack's lies there.
+    with suppress(OSError):
         settings.home.rmdir()
-    except OSError:
-        # Something that is not the stack's lies there.
-        pass
     if options.all:
-        shutil.rmtree(settings.cache, ignore_errors=True)
+        fetch.clean(settings)
         print(f"removed the downloads in {settings.cache}")
     return 0
 
@@ -296,7 +136,7 @@ def fetch_all(settings: Settings, options: argparse.Namespace) -> int:
 
 def ready(settings: Settings, options: argparse.Namespace) -> int:
     service = next(service for service in all_services(settings) if service.name == options.service)
-    reason = _not_ready(service)
+    reason = not_ready(service)
     if reason:
         print(f"stack: {service.name} is not ready: {reason}", file=sys.stderr)
     return 1 if reason else 0
@@ -321,21 +161,3 @@ def tool(settings: Settings, options: argparse.Namespace) -> int:
     os.execv(command[0], command)
 
 
-def _tail(file: Path, lines: int) -> list[str]:
-    try:
-        with file.open(encoding="utf-8", errors="replace") as text:
-            return [line.rstrip("\n") for line in collections.deque(text, maxlen=lines)]
-    except OSError as error:
-        return [f"({error})"]
-
-
-@contextmanager
-def _lock(settings: Settings) -> Iterator[None]:
-    """One command at a time changes a stack."""
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with (settings.home / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StackError(f"another `stack` command is at work on {settings.home}") from None
-        yield

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from services.settings import NATIVE, Settings, StackError
@@ -91,7 +92,17 @@ def python(settings: Settings, requirements: str = "requirements.txt") -> Path:
     return folder / "bin" / "python"
 
 
+def clean(settings: Settings) -> None:
+    """Removes the downloads, and nothing else that may lie in the cache folder."""
+    for kind in (*JAR_VERSIONS, "requirements", "fetching"):
+        for folder in settings.cache.glob(f"{kind}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        settings.cache.rmdir()
+
+
 def _once(settings: Settings, folder: Path, fetch: Callable[[Path], None], what: str) -> None:
+    """Makes `folder` by `fetch` unless it is there."""
     if folder.is_dir():
         return
     print(f"fetching {what} ...", flush=True)

@@ -81,12 +81,22 @@ def listeners(port: int) -> list[int]:
         if not entry.name.isdigit():
             continue
         try:
-            links = [os.readlink(file.path) for file in os.scandir(f"{entry.path}/fd")]
+            with os.scandir(f"{entry.path}/fd") as files:
+                links = [os.readlink(file.path) for file in files]
         except OSError:
             continue
         if inodes.intersection(links):
             found.append(int(entry.name))
     return sorted(found)
+
+
+def outgoing_ports() -> tuple[int, int]:
+    """The range from which the system takes the near port of an outgoing connection."""
+    try:
+        first, last = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    except (OSError, ValueError):
+        return 32768, 60999
+    return int(first), int(last)
 
 
 def _signal(ids: list[int], which: signal.Signals) -> None:

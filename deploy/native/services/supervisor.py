@@ -50,6 +50,8 @@ class Supervisor:
     def start(self, python: Path, services: list[Service]) -> None:
         """Starts supervisord, with no service started yet, and waits until it answers."""
         self.settings.logs.mkdir(parents=True, exist_ok=True)
+        # The configuration holds ClickHouse's password.
+        self.config.touch(mode=0o600)
         self.config.write_text(config(self.settings, services))
         environment = os.environ | {MARK: str(self.settings.home)}
         done = subprocess.run(
@@ -68,6 +70,10 @@ class Supervisor:
             if time.monotonic() > deadline:
                 raise StackError(f"supervisord does not answer; see {self.log}")
             time.sleep(0.05)
+
+    def configured_otherwise(self, services: list[Service]) -> bool:
+        """Whether it was started with other settings than those of now."""
+        return self.config.read_text() != config(self.settings, services)
 
     def running(self) -> bool:
         try:
