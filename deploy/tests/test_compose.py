@@ -225,6 +225,8 @@ class Pipeline(unittest.TestCase):
             self.assertEqual(service["cap_drop"], ["ALL"], name)
             self.assertEqual(service["security_opt"], ["no-new-privileges:true"], name)
             self.assertNotIn("volumes", service, f"{name}: the schema is compiled in")
+            # It is built here, and in no registry.
+            self.assertEqual(service["pull_policy"], "never", name)
         built = [name for name in OURS if "build" in services()[name]]
         self.assertEqual(built, ["schema"], "one service builds the image that all use")
 
