@@ -155,9 +155,7 @@ class Agreement(unittest.TestCase):
                 # The image derives it from the container's limit.
                 self.assertEqual(service["deploy"]["resources"]["limits"]["memory"], setting.text)
             else:
-                found = theirs.find(setting.tag)
-                self.assertIsNotNone(found, setting.tag)
-                self.assertEqual(found.text, setting.text)
+                self.assertEqual(theirs.findtext(setting.tag), setting.text, setting.tag)
         mounted = {volume["target"]: volume for volume in service["volumes"] if volume["type"] == "bind"}
         self.assertEqual(list(mounted), ["/etc/clickhouse-server/config.d/tillflow.xml"])
         self.assertTrue(Path(mounted.popitem()[1]["source"]).is_file())
@@ -270,7 +268,8 @@ class Operation(unittest.TestCase):
 
     def test_three_brokers_are_one_quorum_that_outlives_one_of_them(self) -> None:
         brokers = {name: service["environment"] for name, service in services(THREE_BROKERS).items() if name.startswith("kafka")}
-        self.assertEqual({environment["KAFKA_NODE_ID"]: name for name, environment in brokers.items()}, {"1": "kafka", "2": "kafka-2", "3": "kafka-3"})
+        ids = {environment["KAFKA_NODE_ID"]: name for name, environment in brokers.items()}
+        self.assertEqual(ids, {"1": "kafka", "2": "kafka-2", "3": "kafka-3"})
         of_its_own = {"KAFKA_NODE_ID", "KAFKA_ADVERTISED_LISTENERS"}
         shared = [{key: value for key, value in environment.items() if key not in of_its_own} for environment in brokers.values()]
         self.assertEqual(shared[0], shared[1])

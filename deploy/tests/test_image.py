@@ -80,9 +80,9 @@ class Image(unittest.TestCase):
             for source in (REPOSITORY / member / "src").rglob("*.rs"):
                 self.assertTrue(in_context(source.relative_to(REPOSITORY).as_posix()), source)
                 for name in re.findall(r'include_(?:str|bytes)!\(\s*"([^"]+)"', source.read_text(encoding="utf-8")):
-                    path = Path(os.path.normpath(source.parent / name))
-                    self.assertTrue(path.is_file(), f"{source} includes {name}")
-                    self.assertTrue(in_context(path.relative_to(REPOSITORY).as_posix()), f"{source} includes {name}")
+                    file = Path(os.path.normpath(source.parent / name))
+                    self.assertTrue(file.is_file(), f"{source} includes {name}")
+                    self.assertTrue(in_context(file.relative_to(REPOSITORY).as_posix()), f"{source} includes {name}")
                     included += 1
         self.assertGreaterEqual(included, 4)
         # Schema and topics are compiled in.
