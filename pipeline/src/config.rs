@@ -1,8 +1,10 @@
 //! The configuration: defaults compiled in, then a file, then the environment, then flags; every error listed at once.
 
+mod kafka;
 mod layers;
 mod reader;
 
+pub use kafka::Kafka;
 pub use layers::{Layers, Source};
 
 use crate::money::Currency;
@@ -43,6 +45,8 @@ pub struct Config {
     pub manage: Option<SocketAddr>,
     /// The log.
     pub log: Log,
+    /// Kafka, where the log is there.
+    pub kafka: Kafka,
     /// The processor.
     pub process: Process,
     /// The embedded files.
@@ -150,6 +154,7 @@ impl Config {
                 delivery_timeout: read.duration("log.delivery_timeout"),
                 max_queue_bytes: read.bytes("log.max_queue_bytes"),
             },
+            kafka: Kafka::read(&mut read),
             process: Process {
                 block_records: read.count("process.block_records"),
                 block_bytes: read.bytes("process.block_bytes"),
@@ -214,6 +219,7 @@ impl Config {
         );
         let longer = receive.reply_timeout > self.log.delivery_timeout;
         read.require("receive.reply_timeout", longer, "longer than log.delivery_timeout");
+        self.kafka.check(read);
         let prompt = self.embedded.commit_interval < self.log.delivery_timeout;
         read.require("embedded.commit_interval", prompt, "shorter than log.delivery_timeout");
         let pauses = self.process.retry_pause <= self.process.retry_pause_max;

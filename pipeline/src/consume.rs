@@ -39,11 +39,13 @@ pub struct Shared<P, S> {
 pub enum Until {
     /// On and on.
     Stopped,
+    /// Until the block under way is stored: others go on behind it.
+    BlockStored,
     /// To the end of the log as it is, and no further: nothing is added to it any more.
     Drained,
 }
 
-/// Runs until `until` says [`Until::Drained`] and every partition has stored what the log holds. Dropping it at any
+/// Runs until `until` says that it is enough, and every partition is there. Dropping it at any
 /// moment loses nothing: what was not stored is read again.
 ///
 /// # Errors
@@ -63,7 +65,7 @@ where
     loop {
         let change = tokio::select! {
             change = consumer.next() => change?,
-            _ = until.wait_for(|until| *until == Until::Drained) => break,
+            _ = until.wait_for(|until| *until != Until::Stopped) => break,
         };
         match change {
             Assignment::Assigned(readers) => {

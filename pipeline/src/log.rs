@@ -3,6 +3,7 @@
 //!
 //! A record's place is its partition and offset. Offsets of a partition are contiguous and never used twice.
 
+pub mod kafka;
 pub mod partitioner;
 pub mod sqlite;
 pub mod void;
@@ -188,6 +189,9 @@ pub trait ReadPartition: Send + 'static {
 
     /// What the partition holds now.
     fn bounds(&mut self) -> impl Future<Output = Result<Bounds, LogError>> + Send;
+
+    /// The partition's end as it was last heard of, without asking: for showing how far behind the reader is.
+    fn known_end(&self) -> Option<i64>;
 
     /// The position last committed: the offset to read next. `None` if there never was one.
     fn committed(&mut self) -> impl Future<Output = Result<Option<i64>, LogError>> + Send;

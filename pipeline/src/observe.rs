@@ -3,5 +3,6 @@
 pub mod counters;
 pub mod health;
 pub mod hops;
+pub mod kafka;
 pub mod manage;
 pub mod metrics;

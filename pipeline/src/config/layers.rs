@@ -8,6 +8,8 @@ use toml::{Table, Value};
 
 const DEFAULTS: &str = include_str!("../../default.toml");
 const ENVIRONMENT: &str = "PIPELINE_";
+/// Sections whose keys are librdkafka's own. Any is taken; librdkafka refuses what it does not know.
+const OPEN: [&str; 3] = ["kafka.client.", "kafka.producer.", "kafka.consumer."];
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,9 +82,12 @@ impl Layers {
             if !name.starts_with(ENVIRONMENT) {
                 continue;
             }
-            match keys.get(&name) {
-                Some(key) => layers.set_text(key, &text, Source::Environment(name)),
-                None => {
+            match (keys.get(&name), open_key(&name)) {
+                (Some(key), _) => layers.set_text(key, &text, Source::Environment(name)),
+                (None, Some(key)) => {
+                    layers.values.insert(key, (Value::String(text), Source::Environment(name)));
+                }
+                (None, None) => {
                     let near = nearest(&name, keys.keys());
                     layers.errors.push(format!("environment {name}: no such setting{near}"));
                 }
@@ -91,6 +96,8 @@ impl Layers {
         for (key, text) in flags {
             if layers.values.contains_key(key) {
                 layers.set_text(key, text, Source::Flag);
+            } else if is_open(key) {
+                layers.values.insert(key.clone(), (Value::String(text.clone()), Source::Flag));
             } else {
                 layers.unknown(key, &Source::Flag);
             }
@@ -110,6 +117,9 @@ impl Layers {
     fn lay(&mut self, layer: Table, source: &Source) {
         flatten(layer, "", &mut |key, value| match self.values.get_mut(&key) {
             Some(slot) => *slot = (value, source.clone()),
+            None if is_open(&key) => {
+                self.values.insert(key, (value, source.clone()));
+            }
             None => self.unknown(&key, source),
         });
     }
@@ -135,6 +145,17 @@ impl Layers {
         };
         *from = source;
     }
+}
+
+fn is_open(key: &str) -> bool {
+    OPEN.iter().any(|section| key.starts_with(section))
+}
+
+/// The key of an open section that a variable's name stands for: librdkafka's names have dots and no underscores, but
+/// for a few that no default sets (use a file or a flag for those).
+fn open_key(name: &str) -> Option<String> {
+    let key = name.strip_prefix(ENVIRONMENT)?.to_lowercase().replace('_', ".");
+    is_open(&key).then_some(key)
 }
 
 fn is_secret(key: &str) -> bool {
@@ -214,6 +235,25 @@ mod tests {
         let layers = Layers::load(None, None, environment, &[("x".into(), "1".into())]).unwrap();
         assert_eq!(layers.errors.len(), 2);
         assert!(layers.errors[0].contains("did you mean PIPELINE_LOG_PARTITIONS?"), "{}", layers.errors[0]);
+    }
+
+    #[test]
+    fn any_setting_of_librdkafka_is_taken_from_every_layer() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("my.toml");
+        std::fs::write(&path, "[kafka.consumer]\nfetch.min.bytes = 7\n").unwrap();
+        let environment = [("PIPELINE_KAFKA_PRODUCER_BATCH_SIZE".to_owned(), "9".to_owned())];
+        let flags = [("kafka.client.sasl.password".to_owned(), "x".to_owned())];
+        let layers = Layers::load(None, Some(&path), environment, &flags).unwrap();
+        assert!(layers.errors.is_empty(), "{:?}", layers.errors);
+        let config = super::super::Config::read(&layers).unwrap();
+        assert_eq!(config.kafka.consumer["fetch.min.bytes"], "7");
+        assert_eq!(config.kafka.producer["batch.size"], "9");
+        assert_eq!(config.kafka.client["sasl.password"], "x");
+        assert!(!config.kafka.producer["linger.ms"].is_empty(), "a default");
+        assert!(
+            layers.lines().any(|(key, value, _)| key.ends_with("sasl.password") && value.contains("***"))
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Reads typed values out of the layers and collects what is wrong with them.
 
 use super::{ConfigErrors, Layers};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 use toml::Value;
@@ -54,6 +55,15 @@ impl<'l> Reader<'l> {
         read: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
         self.typed(key, wanted, |value| value.as_str().and_then(read).map(Some))
+    }
+
+    /// All keys under a prefix, whatever they are, as texts: settings that are somebody else's.
+    pub(super) fn open(&self, prefix: &str) -> BTreeMap<String, String> {
+        let own = self.layers.values.iter().filter_map(|(key, (value, _))| {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            Some((key.strip_prefix(prefix)?.to_owned(), text))
+        });
+        own.collect()
     }
 
     pub(super) fn text(&mut self, key: &str) -> String {

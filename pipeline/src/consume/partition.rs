@@ -3,8 +3,8 @@
 use super::backoff::{Backoff, jitter};
 use super::count::count;
 use super::{Shared, Until};
-use crate::block::{Block, Builder, Growing};
-use crate::log::{Deliveries, Delivery, LogError, Publish, ReadLimit, ReadPartition};
+use crate::block::{Block, BlockRow, Builder, Growing};
+use crate::log::{Bounds, Deliveries, Delivery, LogError, Publish, ReadLimit, ReadPartition};
 use crate::observe::metrics;
 use crate::position;
 use crate::store::{StoreError, Stored, Stores};
@@ -74,7 +74,7 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
         loop {
             let next = self.resume().await?;
             let mut builder = self.rebuild(next).await?;
-            if self.follow(&mut builder, next).await? == Until::Drained {
+            if self.follow(&mut builder, next).await? != Until::Stopped {
                 return Ok(());
             }
             // Another's block was there first, of another length than this one's. What the window holds is behind or
@@ -84,24 +84,37 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
 
     async fn resume(&mut self) -> Result<i64, Stop> {
         let mut backoff = self.backoff();
-        let newest = loop {
-            match self.shared.stores.newest_block(self.partition).await {
-                Ok(newest) => break newest,
-                Err(error) => self.pause(Stop::Store(error), &mut backoff).await?,
+        let (newest, committed, bounds) = loop {
+            match self.place().await {
+                Ok(place) => break place,
+                Err(stop) => self.pause(stop, &mut backoff).await?,
             }
         };
-        let committed = self.reader.committed().await.map_err(Stop::Log)?;
-        let bounds = self.reader.bounds().await.map_err(Stop::Log)?;
         let next = position::resume(self.reader.topic_id(), newest.as_ref(), committed, bounds)?;
         tracing::info!(partition = self.partition, offset = next, end = bounds.end, "goes on");
         self.next = next;
         Ok(next)
     }
 
+    /// What the group, the stores and the log say of this partition, asked in this order: a block that
+    /// another stores meanwhile can then only be newer than the position, and the log's end newer than the block.
+    async fn place(&mut self) -> Result<(Option<BlockRow>, Option<i64>, Bounds), Stop> {
+        let committed = self.reader.committed().await.map_err(Stop::Log)?;
+        let newest = self.shared.stores.newest_block(self.partition).await.map_err(Stop::Store)?;
+        let bounds = self.reader.bounds().await.map_err(Stop::Log)?;
+        Ok((newest, committed, bounds))
+    }
+
     /// Fills a new window with the preceding offsets.
     async fn rebuild(&mut self, next: i64) -> Result<Builder, Stop> {
         let recipe = &self.shared.recipe;
-        let first = self.reader.bounds().await.map_err(Stop::Log)?.first;
+        let mut backoff = self.backoff();
+        let first = loop {
+            match self.reader.bounds().await {
+                Ok(bounds) => break bounds.first,
+                Err(error) => self.pause(Stop::Log(error), &mut backoff).await?,
+            }
+        };
         let mut at = (next - i64::try_from(recipe.window).unwrap_or(i64::MAX)).max(first).min(next);
         let mut builder = Builder::new(Arc::clone(recipe), self.reader.topic_id(), self.partition, at);
         while at < next {
@@ -120,7 +133,7 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
         loop {
             let Some(growing) = self.gather(builder, next).await? else {
                 self.commit(next, true).await;
-                return Ok(Until::Drained);
+                return Ok(*self.until.borrow());
             };
             let block = Arc::new(growing.finish());
             self.bury(&block).await?;
@@ -133,7 +146,7 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
             next = block.row.last + 1;
             self.commit(next, false).await;
             self.next = next;
-            self.note_lag().await;
+            self.note_lag();
         }
     }
 
@@ -154,7 +167,11 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
             if full || (left.is_zero() && growing.records() > 0) {
                 return Ok(Some(growing));
             }
-            let draining = *self.until.borrow() == Until::Drained;
+            let until = *self.until.borrow();
+            if until == Until::BlockStored {
+                return Ok((growing.records() > 0).then_some(growing));
+            }
+            let draining = until == Until::Drained;
             let wait = if draining { Duration::ZERO } else { left.min(WAIT) };
             let room = limits.block_records - usize::try_from(growing.records()).unwrap_or(0);
             let limit = ReadLimit { records: READ.records.min(room), bytes: READ.bytes };
@@ -185,7 +202,7 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
                     .map_or(Duration::ZERO, |since| limits.block_interval.saturating_sub(since.elapsed()));
                 let pause = left.min(limits.block_interval / READS_PER_BLOCK);
                 // A drain does not wait for it: a block's interval may be longer than the time for a stop.
-                let drain = self.until.wait_for(|until| *until == Until::Drained);
+                let drain = self.until.wait_for(|until| *until != Until::Stopped);
                 let _ = tokio::time::timeout(pause, drain).await;
             }
         }
@@ -242,10 +259,10 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
         }
     }
 
-    async fn note_lag(&mut self) {
-        if let Ok(bounds) = self.reader.bounds().await {
-            let lag = self.shared.observed.metrics.consume_lag_records.clone();
-            lag.get_or_create(&metrics::partition(self.partition)).set(bounds.end - self.next);
+    fn note_lag(&self) {
+        if let Some(end) = self.reader.known_end() {
+            let lag = &self.shared.observed.metrics.consume_lag_records;
+            lag.get_or_create(&metrics::partition(self.partition)).set((end - self.next).max(0));
         }
     }
 
@@ -271,7 +288,7 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
             return Err(stop);
         }
         tracing::warn!(partition = self.partition, error = %stop, "trying again");
-        self.note_lag().await;
+        self.note_lag();
         tokio::time::sleep(backoff.pause(jitter())).await;
         Ok(())
     }

@@ -2,7 +2,8 @@
 //!
 //! Names are `<stage>_<noun>_<unit>`, with `_total` where they only grow; the text of each is its documentation.
 
-use super::counters::{Counters, Label};
+use super::counters::{Counters, Label, SecondsGauge, add};
+use super::kafka::KafkaMetrics;
 use crate::order::Reason;
 use crate::outcomes::Outcome;
 use prometheus_client::encoding::text::encode;
@@ -10,12 +11,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::{Metric, Registry};
+use prometheus_client::registry::Registry;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicU64;
-
-/// A gauge that holds seconds.
-pub type SecondsGauge = Gauge<f64, AtomicU64>;
 
 /// Why bytes that came in were copied on their way to the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +49,7 @@ pub struct Metrics {
     refusals: Family<Label, Counter>,
     pub publish_seconds: Histogram,
     pub log_queue_bytes: Gauge,
+    pub kafka: KafkaMetrics,
     pub consume_records: Counter,
     pub consume_lag_records: Family<Label, Gauge>,
     pub consume_partitions: Gauge,
@@ -154,6 +152,7 @@ impl Default for Metrics {
                 "From handing records to the log to its answer",
                 latency(),
             ),
+            kafka: KafkaMetrics::register(it),
             log_queue_bytes: add(it, "log_queue_bytes", "Bytes that wait for the log", Gauge::default()),
             consume_records: add(it, "consume_records", "Records read from the log", Counter::default()),
             consume_lag_records: add(
@@ -257,11 +256,6 @@ impl Default for Metrics {
         *metrics.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = registry;
         metrics
     }
-}
-
-fn add<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
-    registry.register(name, help, metric.clone());
-    metric
 }
 
 impl Metrics {

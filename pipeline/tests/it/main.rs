@@ -14,6 +14,7 @@ mod embedded;
 mod foreign;
 mod hostile;
 mod invariants;
+mod kafka;
 mod linear;
 mod log;
 mod mutations;

@@ -118,6 +118,10 @@ impl ReadPartition for SqliteReader {
         Ok(Bounds { first: first.unwrap_or(end), end })
     }
 
+    fn known_end(&self) -> Option<i64> {
+        Some(*self.end.borrow())
+    }
+
     async fn committed(&mut self) -> Result<Option<i64>, LogError> {
         let partition = self.partition;
         self.query(move |connection| {

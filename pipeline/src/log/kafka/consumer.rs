@@ -1,0 +1,235 @@
+//! Membership in the consumer group. One thread polls the consumer's main queue, which brings rebalances, errors and
+//! statistics but no messages: those come through the queue of each partition, so however long a store takes, the group
+//! is polled.
+
+use super::native::PartitionQueue;
+use super::reader::{KafkaReader, Place};
+use super::statistics::Listener;
+use super::{consumer_config, unavailable};
+use crate::config::{Kafka, Log};
+use crate::log::{Assignment, Consume, LogError};
+use crate::observe::manage::Observed;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use std::ffi::CString;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::thread;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How long the polling thread waits at once; it looks for its end as often.
+const POLL: Duration = Duration::from_millis(100);
+
+/// A member of the group.
+pub struct KafkaConsumer {
+    changes: mpsc::UnboundedReceiver<Assignment<KafkaReader>>,
+    stopped: Arc<AtomicBool>,
+    poller: Option<thread::JoinHandle<()>>,
+}
+
+impl fmt::Debug for KafkaConsumer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("KafkaConsumer")
+    }
+}
+
+/// What librdkafka calls back.
+pub(super) struct Group {
+    listener: Listener,
+    changes: mpsc::UnboundedSender<Assignment<KafkaReader>>,
+    /// The consumer that this is the context of, set once, right after both are made.
+    member: OnceLock<(Weak<BaseConsumer<Self>>, Arc<Place>)>,
+}
+
+impl KafkaConsumer {
+    /// Joins the group, to read the topic of an id (see [`super::topic_id`]).
+    ///
+    /// # Errors
+    /// Where a setting is wrong.
+    pub fn join(kafka: &Kafka, topic_id: String, observed: &Observed) -> Result<Self, LogError> {
+        let (consumer, _, changes) = open(kafka, topic_id, observed)?;
+        consumer.subscribe(&[&kafka.topic]).map_err(unavailable)?;
+        Self::follow(consumer, changes)
+    }
+
+    /// Readers of all partitions that take no part in the group, as the ledger wants them, and what keeps them going.
+    ///
+    /// # Errors
+    /// As for [`Self::join`].
+    pub fn detached(
+        kafka: &Kafka,
+        log: &Log,
+        topic_id: String,
+    ) -> Result<(Vec<KafkaReader>, Self), LogError> {
+        let (consumer, place, changes) = open(kafka, topic_id, &Observed::default())?;
+        let mut all = TopicPartitionList::new();
+        for partition in 0..log.partitions {
+            all.add_partition(&kafka.topic, i32::try_from(partition).unwrap_or(i32::MAX));
+        }
+        let readers = assign(&consumer, &place, &all, |consumer, list| consumer.assign(list))?;
+        Ok((readers, Self::follow(consumer, changes)?))
+    }
+
+    fn follow(
+        consumer: Arc<BaseConsumer<Group>>,
+        changes: mpsc::UnboundedReceiver<Assignment<KafkaReader>>,
+    ) -> Result<Self, LogError> {
+        let stopped = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&stopped);
+        let poller = thread::Builder::new()
+            .name("consume".into())
+            .spawn(move || poll(&consumer, &stop))
+            .map_err(unavailable)?;
+        Ok(Self { changes, stopped, poller: Some(poller) })
+    }
+}
+
+impl Drop for KafkaConsumer {
+    fn drop(&mut self) {
+        // The thread leaves the group as it ends, so that the others need not wait for this member's session to expire.
+        self.stopped.store(true, Ordering::Relaxed);
+        if let Some(Err(_)) = self.poller.take().map(thread::JoinHandle::join) {
+            tracing::error!("the thread that polls the group panicked");
+        }
+    }
+}
+
+impl Consume for KafkaConsumer {
+    type Reader = KafkaReader;
+
+    async fn next(&mut self) -> Result<Assignment<KafkaReader>, LogError> {
+        self.changes.recv().await.ok_or_else(|| {
+            LogError::Refused("the group's consumer has failed for good and must be restarted".into())
+        })
+    }
+}
+
+type Opened = (Arc<BaseConsumer<Group>>, Arc<Place>, mpsc::UnboundedReceiver<Assignment<KafkaReader>>);
+
+fn open(kafka: &Kafka, id: String, observed: &Observed) -> Result<Opened, LogError> {
+    let (sender, changes) = mpsc::unbounded_channel();
+    let listener = Listener::new("consumer", observed);
+    let group = Group { listener, changes: sender, member: OnceLock::new() };
+    let consumer: BaseConsumer<Group> = consumer_config(kafka)?
+        .create_with_context(group)
+        .map_err(|error| LogError::Refused(format!("kafka.consumer: {error}")))?;
+    let name = CString::new(kafka.topic.as_str())
+        .map_err(|_| LogError::Refused("kafka.topic has a zero byte".into()))?;
+    let place = Arc::new(Place { topic: kafka.topic.clone(), name, id, timeout: kafka.timeout });
+    let consumer = Arc::new(consumer);
+    let member = (Arc::downgrade(&consumer), Arc::clone(&place));
+    if consumer.context().member.set(member).is_err() {
+        return Err(LogError::Refused("the consumer was opened twice".into()));
+    }
+    Ok((consumer, place, changes))
+}
+
+fn poll(consumer: &BaseConsumer<Group>, stopped: &AtomicBool) {
+    while !stopped.load(Ordering::Relaxed) {
+        match consumer.poll(POLL) {
+            None => {}
+            Some(Ok(message)) => {
+                // Each queue was taken out of this one before its partition was assigned.
+                tracing::error!(?message, "a message came through the main queue and is lost to its reader");
+            }
+            Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => {
+                tracing::error!(%error, "the consumer cannot go on");
+                return;
+            }
+            Some(Err(error)) => tracing::warn!(%error, "the group's consumer reports"),
+        }
+    }
+}
+
+/// Takes the queues of partitions, assigns them by `how`, at their ends and paused: a reader seeks to where the stores
+/// say, and the end is the one offset that is always in the log.
+fn assign(
+    consumer: &Arc<BaseConsumer<Group>>,
+    place: &Arc<Place>,
+    partitions: &TopicPartitionList,
+    how: impl FnOnce(&BaseConsumer<Group>, &TopicPartitionList) -> KafkaResult<()>,
+) -> Result<Vec<KafkaReader>, LogError> {
+    let numbers: Vec<i32> = partitions.elements().iter().map(|element| element.partition()).collect();
+    let mut readers = Vec::new();
+    let mut at_end = TopicPartitionList::new();
+    for partition in numbers {
+        let queue = PartitionQueue::take(consumer, &place.name, partition)
+            .ok_or_else(|| LogError::Unavailable(format!("partition {partition} has no queue")))?;
+        readers.push(KafkaReader::new(queue, Arc::clone(place), partition));
+        at_end.add_partition_offset(&place.topic, partition, Offset::End).map_err(unavailable)?;
+    }
+    how(consumer, &at_end).map_err(unavailable)?;
+    if !readers.is_empty() {
+        consumer.pause(&at_end).map_err(unavailable)?;
+    }
+    Ok(readers)
+}
+
+impl Group {
+    fn change(&self, consumer: &BaseConsumer<Self>, assigned: bool, list: &TopicPartitionList) {
+        let cooperative = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
+        let numbers: Vec<u32> =
+            list.elements().iter().filter_map(|element| u32::try_from(element.partition()).ok()).collect();
+        tracing::info!(?numbers, assigned, "rebalanced");
+        self.listener.rebalanced();
+        let done = if assigned {
+            let member = self.member.get().and_then(|(weak, place)| Some((weak.upgrade()?, place)));
+            // A consumer that is being closed gets no more partitions.
+            let Some((consumer, place)) = member else { return };
+            let how = |consumer: &BaseConsumer<Self>, list: &TopicPartitionList| {
+                if cooperative { consumer.incremental_assign(list) } else { consumer.assign(list) }
+            };
+            // A receiver that has gone is a processor that stops.
+            assign(&consumer, place, list, how).map(|readers| {
+                let _ = self.changes.send(Assignment::Assigned(readers));
+            })
+        } else {
+            // The readers are stopped before another member can have the partitions; that a block of theirs is still
+            // on its way is what its token is for.
+            let _ = self.changes.send(Assignment::Revoked(numbers));
+            let done = if cooperative { consumer.incremental_unassign(list) } else { consumer.unassign() };
+            done.map_err(unavailable)
+        };
+        if let Err(error) = done {
+            tracing::error!(%error, "the group's change could not be followed");
+        }
+    }
+}
+
+impl ClientContext for Group {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        super::log_line(level as i32, facility, text);
+    }
+
+    fn stats_raw(&self, json: &[u8]) {
+        self.listener.read(json);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if let Some(code) = error.rdkafka_error_code() {
+            self.listener.complain(code, reason);
+        }
+    }
+}
+
+impl ConsumerContext for Group {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        change: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        self.change(consumer, change == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS, list);
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        if let Err(error) = result {
+            tracing::warn!(%error, "a position was not committed");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Reads one partition from its own queue.
+
+use super::consumer::Group;
+use super::native::{Message, PartitionQueue, known_end};
+use super::unavailable;
+use crate::log::{Bounds, LogError, LogRecord, ReadLimit, ReadPartition};
+use bytes::Bytes;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
+use std::ffi::CString;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long to wait before a partition that is only just being assigned is sought again.
+const SETTLING: Duration = Duration::from_millis(20);
+
+/// Which topic is read, and how long its broker may take to answer.
+pub(super) struct Place {
+    pub(super) topic: String,
+    pub(super) name: CString,
+    pub(super) id: String,
+    pub(super) timeout: Duration,
+}
+
+/// Reads one partition.
+pub struct KafkaReader {
+    queue: PartitionQueue<Group>,
+    place: Arc<Place>,
+    partition: i32,
+    /// The offset behind the last record that was read, unless none was or the queue brought an error.
+    position: Option<i64>,
+}
+
+impl fmt::Debug for KafkaReader {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("KafkaReader").field("partition", &self.partition).finish_non_exhaustive()
+    }
+}
+
+impl KafkaReader {
+    pub(super) fn new(queue: PartitionQueue<Group>, place: Arc<Place>, partition: i32) -> Self {
+        Self { queue, place, partition, position: None }
+    }
+
+    /// Makes a call to librdkafka that waits for the broker, on the runtime's threads for such calls.
+    async fn ask<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&BaseConsumer<Group>, &Place, i32) -> KafkaResult<T> + Send + 'static,
+    ) -> Result<KafkaResult<T>, LogError> {
+        let (consumer, place) = (Arc::clone(self.queue.consumer()), Arc::clone(&self.place));
+        let partition = self.partition;
+        tokio::task::spawn_blocking(move || call(&consumer, &place, partition)).await.map_err(unavailable)
+    }
+
+    /// Goes to an offset, whatever is read ahead, and lets messages come.
+    async fn seek(&mut self, to: i64) -> Result<(), LogError> {
+        self.position = None;
+        let started = Instant::now();
+        loop {
+            let sought = self
+                .ask(move |consumer, place, partition| {
+                    let list = at(place, partition, Offset::Offset(to))?;
+                    let sought = consumer.seek_partitions(list, place.timeout)?;
+                    sought.elements().iter().try_for_each(|element| element.error())?;
+                    consumer.resume(&sought)
+                })
+                .await?;
+            match sought {
+                Ok(()) => break,
+                // The assignment is told before librdkafka has followed it.
+                Err(error)
+                    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::State)
+                        && started.elapsed() < self.place.timeout =>
+                {
+                    tokio::time::sleep(SETTLING).await;
+                }
+                Err(error) => return Err(unavailable(error)),
+            }
+        }
+        self.position = Some(to);
+        Ok(())
+    }
+
+    /// What an error that came instead of a record means.
+    async fn failed(&mut self, code: RDKafkaErrorCode, wanted: i64) -> LogError {
+        self.position = None;
+        if matches!(code, RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) {
+            return match self.bounds().await {
+                Ok(bounds) => {
+                    let partition = self.partition();
+                    LogError::OutOfRange { partition, wanted, bounds }
+                }
+                Err(error) => error,
+            };
+        }
+        unavailable(KafkaError::MessageConsumption(code))
+    }
+}
+
+/// A list of one partition at an offset.
+fn at(place: &Place, partition: i32, offset: Offset) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::with_capacity(1);
+    list.add_partition_offset(&place.topic, partition, offset)?;
+    Ok(list)
+}
+
+impl ReadPartition for KafkaReader {
+    fn partition(&self) -> u32 {
+        self.partition.unsigned_abs()
+    }
+
+    fn topic_id(&self) -> &str {
+        &self.place.id
+    }
+
+    async fn bounds(&mut self) -> Result<Bounds, LogError> {
+        let asked = self.ask(|consumer, place, partition| {
+            consumer.fetch_watermarks(&place.topic, partition, place.timeout)
+        });
+        let (first, end) = asked.await?.map_err(unavailable)?;
+        Ok(Bounds { first, end })
+    }
+
+    fn known_end(&self) -> Option<i64> {
+        known_end(self.queue.consumer(), &self.place.name, self.partition)
+    }
+
+    async fn committed(&mut self) -> Result<Option<i64>, LogError> {
+        let asked = self.ask(|consumer, place, partition| {
+            consumer.committed_offsets(at(place, partition, Offset::Invalid)?, place.timeout)
+        });
+        let found = asked.await?.map_err(unavailable)?;
+        let offset = found.elements().first().map(|element| element.offset());
+        Ok(offset.and_then(|offset| if let Offset::Offset(offset) = offset { Some(offset) } else { None }))
+    }
+
+    async fn read(
+        &mut self,
+        from: i64,
+        limit: ReadLimit,
+        wait: Duration,
+    ) -> Result<Vec<LogRecord>, LogError> {
+        if self.position != Some(from) {
+            self.seek(from).await?;
+        }
+        let until = tokio::time::Instant::now() + wait;
+        let mut batch = Batch::default();
+        loop {
+            while batch.has_room(limit) {
+                let room = limit.records - batch.rows.len();
+                if self.queue.read(room, |message| batch.add(&message, from)) == 0 {
+                    break;
+                }
+            }
+            match (batch.rows.is_empty(), batch.failed) {
+                (true, Some(code)) => return Err(self.failed(code, from).await),
+                // What came before the error is good; the error shows again at the next read, from there on.
+                (false, Some(_)) => self.position = None,
+                (false, None) => self.position = batch.rows.last().map(|row| row.offset + 1),
+                (true, None) => {
+                    if tokio::time::timeout_at(until, self.queue.filled()).await.is_ok() {
+                        continue;
+                    }
+                }
+            }
+            return Ok(batch.finish());
+        }
+    }
+
+    async fn commit(&mut self, next: i64) -> Result<(), LogError> {
+        let list = at(&self.place, self.partition, Offset::Offset(next)).map_err(unavailable)?;
+        // The answer comes to the group's callback.
+        self.queue.consumer().commit(&list, CommitMode::Async).map_err(unavailable)
+    }
+}
+
+/// Records as they are read: keys and values lie in one buffer, so that a batch is one allocation, and librdkafka's own
+/// buffer, which a single message pins whole, is let go at once.
+#[derive(Default)]
+struct Batch {
+    buffer: Vec<u8>,
+    rows: Vec<Row>,
+    failed: Option<RDKafkaErrorCode>,
+}
+
+struct Row {
+    offset: i64,
+    key: Option<Range<usize>>,
+    value: Range<usize>,
+    received_at: i64,
+    due_at: Option<i64>,
+}
+
+impl Batch {
+    fn has_room(&self, limit: ReadLimit) -> bool {
+        self.failed.is_none() && self.rows.len() < limit.records && self.buffer.len() < limit.bytes
+    }
+
+    fn add(&mut self, message: &Message<'_>, from: i64) {
+        if self.failed.is_some() {
+            return;
+        }
+        if let Some(code) = message.error() {
+            self.failed = Some(code);
+            return;
+        }
+        if message.offset() < from {
+            return;
+        }
+        let instant = |name| std::str::from_utf8(message.header(name)?).ok()?.parse().ok();
+        let own_time = || message.timestamp().unwrap_or_default().saturating_mul(1_000_000);
+        let row = Row {
+            offset: message.offset(),
+            key: message.key().map(|key| self.keep(key)),
+            value: self.keep(message.value()),
+            received_at: instant(c"received_at").unwrap_or_else(own_time),
+            due_at: instant(c"due_at"),
+        };
+        self.rows.push(row);
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(bytes);
+        start..self.buffer.len()
+    }
+
+    fn finish(self) -> Vec<LogRecord> {
+        let buffer = Bytes::from(self.buffer);
+        let record = |row: Row| LogRecord {
+            offset: row.offset,
+            key: row.key.map(|range| buffer.slice(range)),
+            value: buffer.slice(row.value),
+            received_at: row.received_at,
+            due_at: row.due_at,
+        };
+        self.rows.into_iter().map(record).collect()
+    }
+}

@@ -1,0 +1,198 @@
+//! What librdkafka tells of itself: its statistics become gauges, its errors are counted, and both say whether the log
+//! can be reached.
+
+use super::native::Told;
+use crate::observe::kafka::KafkaMetrics;
+use crate::observe::manage::Observed;
+use crate::observe::metrics::partition;
+use rdkafka::error::RDKafkaErrorCode;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Listens to one client.
+pub(super) struct Listener {
+    client: &'static str,
+    observed: Observed,
+}
+
+/// The part of librdkafka's statistics that is shown (its STATISTICS.md says what each means).
+#[derive(Deserialize)]
+struct Statistics {
+    msg_cnt: i64,
+    msg_size: i64,
+    #[serde(default)]
+    brokers: BTreeMap<String, Broker>,
+    #[serde(default)]
+    topics: BTreeMap<String, Topic>,
+}
+
+#[derive(Deserialize)]
+struct Broker {
+    nodeid: i64,
+    state: String,
+    #[serde(default)]
+    outbuf_cnt: i64,
+    #[serde(default)]
+    waitresp_cnt: i64,
+    #[serde(default)]
+    txretries: i64,
+    #[serde(default)]
+    req_timeouts: i64,
+    #[serde(default)]
+    txbytes: i64,
+    #[serde(default)]
+    rxbytes: i64,
+    #[serde(default)]
+    rtt: Window,
+    #[serde(default)]
+    throttle: Window,
+}
+
+/// Microseconds for `rtt`, milliseconds for `throttle`.
+#[derive(Deserialize, Default)]
+struct Window {
+    p99: i64,
+}
+
+#[derive(Deserialize)]
+struct Topic {
+    #[serde(default)]
+    partitions: BTreeMap<String, Partition>,
+}
+
+#[derive(Deserialize)]
+struct Partition {
+    partition: i32,
+    #[serde(default)]
+    fetchq_cnt: i64,
+    #[serde(default)]
+    fetchq_size: i64,
+    #[serde(default)]
+    desired: bool,
+}
+
+impl Listener {
+    pub(super) fn new(client: &'static str, observed: &Observed) -> Self {
+        Self { client, observed: observed.clone() }
+    }
+
+    fn metrics(&self) -> &KafkaMetrics {
+        &self.observed.metrics.kafka
+    }
+
+    pub(super) fn rebalanced(&self) {
+        self.metrics().rebalances.inc();
+    }
+
+    pub(super) fn complain(&self, code: RDKafkaErrorCode, reason: &str) {
+        self.metrics().errors(self.client).inc();
+        if code == RDKafkaErrorCode::AllBrokersDown {
+            self.observed.health.down(self.part(), "no broker can be reached");
+        }
+        tracing::warn!(client = self.client, ?code, reason, "Kafka");
+    }
+
+    /// The name of this client's part in the health report.
+    fn part(&self) -> String {
+        format!("kafka {}", self.client)
+    }
+
+    pub(super) fn read(&self, json: &[u8]) {
+        let statistics: Statistics = match serde_json::from_slice(json) {
+            Ok(statistics) => statistics,
+            Err(error) => return tracing::error!(%error, "librdkafka's statistics cannot be read"),
+        };
+        let metrics = self.metrics();
+        let client = self.client;
+        metrics.queue_messages(client).set(statistics.msg_cnt);
+        metrics.queue_bytes(client).set(statistics.msg_size);
+        // Brokers with a negative number are the configured addresses and the coordinator, which are among the others.
+        let brokers = || statistics.brokers.values().filter(|broker| broker.nodeid >= 0);
+        let sum = |of: fn(&Broker) -> i64| statistics.brokers.values().map(of).sum::<i64>();
+        let most = |of: fn(&Broker) -> i64| brokers().map(of).max().unwrap_or_default();
+        let up = brokers().filter(|broker| broker.state == "UP").count();
+        metrics.brokers_up(client).set(i64::try_from(up).unwrap_or(i64::MAX));
+        metrics.requests(client).set(sum(|broker| broker.outbuf_cnt + broker.waitresp_cnt));
+        metrics.retries(client).set(sum(|broker| broker.txretries));
+        metrics.timeouts(client).set(sum(|broker| broker.req_timeouts));
+        metrics.sent_bytes(client).set(sum(|broker| broker.txbytes));
+        metrics.received_bytes(client).set(sum(|broker| broker.rxbytes));
+        metrics.round_trip_seconds(client).set(most(|broker| broker.rtt.p99) as f64 / 1e6);
+        metrics.throttle_seconds(client).set(most(|broker| broker.throttle.p99) as f64 / 1e3);
+        if up > 0 {
+            self.observed.health.up(self.part());
+        }
+        let partitions = statistics.topics.values().flat_map(|topic| topic.partitions.values());
+        for one in partitions.filter(|one| one.partition >= 0 && one.desired) {
+            let label = partition(one.partition.unsigned_abs());
+            metrics.fetch_queue_messages.get_or_create(&label).set(one.fetchq_cnt);
+            metrics.fetch_queue_bytes.get_or_create(&label).set(one.fetchq_size);
+        }
+    }
+}
+
+impl Told for Listener {
+    fn statistics(&self, json: &[u8]) {
+        self.read(json);
+    }
+
+    fn error(&self, code: RDKafkaErrorCode, reason: &str) {
+        self.complain(code, reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two brokers, one of them down, and the entry of a configured address, as librdkafka 2.12 writes them.
+    const JSON: &str = r#"{"name":"rdkafka#producer-1","msg_cnt":7,"msg_size":2100,"brokers":{
+        "127.0.0.1:1/bootstrap":{"nodeid":-1,"state":"UP","outbuf_cnt":0,"waitresp_cnt":0,"txretries":1,"txbytes":10,"rxbytes":20},
+        "127.0.0.1:1/1":{"nodeid":1,"state":"UP","outbuf_cnt":2,"waitresp_cnt":3,"txretries":4,"req_timeouts":5,
+            "txbytes":600,"rxbytes":70,"rtt":{"p99":1500},"throttle":{"p99":20}},
+        "127.0.0.1:2/2":{"nodeid":2,"state":"DOWN","outbuf_cnt":1,"waitresp_cnt":0,"txretries":0,"req_timeouts":1,
+            "txbytes":8,"rxbytes":9,"rtt":{"p99":900},"throttle":{"p99":0}}},
+        "topics":{"orders":{"partitions":{
+            "0":{"partition":0,"desired":true,"fetchq_cnt":11,"fetchq_size":3300},
+            "1":{"partition":1,"desired":false,"fetchq_cnt":5,"fetchq_size":5},
+            "-1":{"partition":-1,"desired":true,"fetchq_cnt":9,"fetchq_size":9}}}}}"#;
+
+    #[test]
+    fn each_gauge_has_the_value_that_the_statistics_say() {
+        let observed = Observed::default();
+        observed.health.down("kafka producer", "no broker can be reached");
+        Listener::new("producer", &observed).read(JSON.as_bytes());
+        let text = observed.metrics.encode();
+        for line in [
+            "tillflow_log_client_queue_messages{client=\"producer\"} 7",
+            "tillflow_log_client_queue_bytes{client=\"producer\"} 2100",
+            "tillflow_log_client_brokers_up{client=\"producer\"} 1",
+            "tillflow_log_client_requests{client=\"producer\"} 6",
+            "tillflow_log_client_retries{client=\"producer\"} 5",
+            "tillflow_log_client_timeouts{client=\"producer\"} 6",
+            "tillflow_log_client_sent_bytes{client=\"producer\"} 618",
+            "tillflow_log_client_received_bytes{client=\"producer\"} 99",
+            "tillflow_log_client_round_trip_seconds{client=\"producer\"} 0.0015",
+            "tillflow_log_client_throttle_seconds{client=\"producer\"} 0.02",
+            "tillflow_log_fetch_queue_messages{partition=\"0\"} 11",
+            "tillflow_log_fetch_queue_bytes{partition=\"0\"} 3300",
+        ] {
+            assert!(text.contains(line), "{line} is missing in:\n{text}");
+        }
+        assert!(!text.contains("tillflow_log_fetch_queue_messages{partition=\"1\"}"), "{text}");
+        assert!(observed.health.complaints().is_empty(), "a broker is up");
+    }
+
+    #[test]
+    fn errors_are_counted_and_no_broker_at_all_is_not_ready() {
+        let observed = Observed::default();
+        let listener = Listener::new("consumer", &observed);
+        listener.complain(RDKafkaErrorCode::BrokerTransportFailure, "one is away");
+        assert!(observed.health.complaints().is_empty());
+        listener.complain(RDKafkaErrorCode::AllBrokersDown, "all are");
+        assert_eq!(observed.health.complaints(), ["kafka consumer: no broker can be reached"]);
+        assert!(
+            observed.metrics.encode().contains("tillflow_log_client_errors_total{client=\"consumer\"} 2")
+        );
+    }
+}
