@@ -27,9 +27,9 @@
           ./Cargo.lock
           ./Cargo.toml
           ./bench
+          ./deploy/schema
           ./loadgen
           ./pipeline
-          (lib.fileset.maybeMissing ./deploy/schema)
         ];
       };
 

@@ -54,10 +54,7 @@
         makeLibraryPath = packages: concatStringsSep ":" (map (package: "${package}/lib") packages);
         licenses.asl20 = "asl20";
         fileset = {
-          maybeMissing = path: if pathExists path then path else null;
-          unions = map (
-            path: if path == null || pathExists path then path else throw "${toString path} does not exist"
-          );
+          unions = map (path: if pathExists path then path else throw "${toString path} does not exist");
           toSource =
             { root, fileset }:
             deepSeq fileset (
