@@ -2,8 +2,10 @@
 
 mod layers;
 mod reader;
+mod stores;
 
 pub use layers::{Layers, Source};
+pub use stores::{Cassandra, ClickHouse, Consistency};
 
 use crate::money::Currency;
 use crate::order::Rules;
@@ -45,6 +47,10 @@ pub struct Config {
     pub log: Log,
     /// The processor.
     pub process: Process,
+    /// The orders store's server.
+    pub cassandra: Cassandra,
+    /// The rollups' server.
+    pub clickhouse: ClickHouse,
     /// The embedded files.
     pub embedded: Embedded,
     /// How long a stop may take.
@@ -158,6 +164,8 @@ impl Config {
                 retry_pause: read.duration("process.retry_pause"),
                 retry_pause_max: read.duration("process.retry_pause_max"),
             },
+            cassandra: Cassandra::read(&mut read),
+            clickhouse: ClickHouse::read(&mut read),
             embedded: Embedded {
                 data_dir: PathBuf::from(read.text("embedded.data_dir")),
                 commit_records: read.count("embedded.commit_records"),
@@ -199,6 +207,8 @@ impl Config {
         }
         read.require("log.partitions", (1..=1024).contains(&self.log.partitions), "1 to 1024");
         read.require("process.window", self.process.window <= 1 << 26, "at most 67108864");
+        // ClickHouse makes one part of an insert up to about as many rows, and a block must be one part.
+        read.require("process.block_records", self.process.block_records <= 1_000_000, "at most 1000000");
         read.require("receive.max_head_bytes", receive.max_head_bytes >= 8192, "at least 8KiB");
         let body = receive.max_body_bytes;
         read.require(

@@ -5,3 +5,4 @@ pub mod health;
 pub mod hops;
 pub mod manage;
 pub mod metrics;
+pub mod stores;

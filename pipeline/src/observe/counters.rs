@@ -1,10 +1,22 @@
-//! Counters by the values of one label.
+//! What metrics are made of: counters by the values of one label, the buckets of latencies.
 
 use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Metric, Registry};
 use std::fmt;
+
+/// 50 us to 26 s, each twice the one before.
+pub(super) fn latency() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_05, 2.0, 20))
+}
+
+/// Registers a metric and returns it.
+pub(super) fn add<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(name, help, metric.clone());
+    metric
+}
 
 /// One label: `name="value"`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
