@@ -12,8 +12,7 @@ use pipeline::config::{Config, Layers};
 use pipeline::ledger::Ledger;
 use pipeline::observe::hops::Hops;
 use pipeline::outcomes::Outcome;
-use pipeline::store::sqlite::SqliteBooks;
-use pipeline::store::{Books, SalesKey};
+use pipeline::store::SalesKey;
 use pipeline::wire;
 
 use crate::child::Pipeline;
@@ -76,9 +75,8 @@ pub fn run(demo: &Demo, data: &Data) -> Result<Report> {
     let outcomes = demo.folder.join("outcomes.zst");
     write_outcomes(&outcomes, &data.payload, &result).context("failed to write the outcome file")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ledger = runtime.block_on(wire::embedded_ledger(&config, Some(&outcomes)))?;
-    let books = SqliteBooks::new(&wire::stores_file(&data_dir));
-    let sales = runtime.block_on(books.sales())?;
+    let ledger = runtime.block_on(wire::ledger(&config, Some(&outcomes)))?;
+    let sales = runtime.block_on(wire::sales(&config))?;
 
     let accepted = accepted_sums(data, &result)?;
     let mut report = Report {

@@ -1,17 +1,16 @@
 //! The command line of `pipeline`, as a library, so that the demo can be the same program: it reads the configuration, starts what is asked for, and turns signals into a clean stop.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what people read")]
 
-use crate::config::{Config, Layers};
-use crate::store::Books;
-use crate::store::sqlite::SqliteBooks;
+use crate::config::{Config, Layers, Mode};
 use crate::{time, wire};
 use anyhow::{Result, anyhow};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Sales orders over HTTP into a durable log, and from there into orders and sales per minute.
 #[derive(Parser)]
@@ -40,6 +39,15 @@ struct Options {
 enum Command {
     /// Run ingest, log, processor and stores in this process, on two SQLite files.
     Embedded,
+    /// Take orders over HTTP and make them durable in Kafka.
+    Ingest,
+    /// Read orders from Kafka and keep Cassandra and ClickHouse current. Several share the work.
+    Process,
+    /// Make or compare the topics, tables and views that ingest and process need.
+    Schema {
+        #[command(subcommand)]
+        what: Schema,
+    },
     /// Count the log again and compare it with the blocks, the orders and the rollups. Exits 1 on any difference.
     Ledger {
         /// An outcome file of a load run, whose ids are compared with those in the log.
@@ -53,11 +61,34 @@ enum Command {
     Order {
         /// The order's id.
         order_id: String,
+        /// About when it was created (RFC 3339); without it the stores of servers look back hour by hour.
+        #[arg(long, value_name = "TIME")]
+        around: Option<String>,
     },
     /// Print the sales by currency, source and state.
     Sales,
     /// Print the configuration in force and where each value comes from.
     Config,
+}
+
+#[derive(Subcommand, Clone, Copy)]
+enum Schema {
+    /// Make what is missing and bring what is older up to date. Doing it again changes nothing.
+    Apply,
+    /// Say how it differs from what this build needs. Exits 1 if it does.
+    Check,
+}
+
+impl Command {
+    /// The profile whose defaults the command takes, given the mode that is configured.
+    fn profile(&self, mode: Mode) -> Option<&'static str> {
+        let embedded = match self {
+            Self::Embedded => true,
+            Self::Ingest | Self::Process | Self::Schema { .. } => false,
+            Self::Ledger { .. } | Self::Order { .. } | Self::Sales | Self::Config => mode == Mode::Embedded,
+        };
+        embedded.then_some("embedded")
+    }
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
@@ -80,7 +111,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode> {
     let mut flags = cli.options.set;
     flags.extend(cli.options.data_dir.map(|dir| ("embedded.data_dir".to_owned(), dir)));
-    let layers = Layers::load(Some("embedded"), cli.options.config.as_deref(), std::env::vars(), &flags)?;
+    let file = cli.options.config.as_deref();
+    let layers = |profile| Layers::load(profile, file, std::env::vars(), &flags);
+    let mode = layers(None)?.mode();
+    let layers = layers(cli.command.profile(mode))?;
     let read = Config::read(&layers);
     if matches!(cli.command, Command::Config) {
         for (key, value, source) in layers.lines() {
@@ -93,8 +127,11 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Config => Ok(ExitCode::SUCCESS),
         Command::Embedded => runtime.block_on(embedded(&config)),
+        Command::Ingest => runtime.block_on(ingest(&config)),
+        Command::Process => runtime.block_on(process(&config)),
+        Command::Schema { what } => runtime.block_on(schema(&config, what)),
         Command::Ledger { outcomes, json } => {
-            let ledger = runtime.block_on(wire::embedded_ledger(&config, outcomes.as_deref()))?;
+            let ledger = runtime.block_on(wire::ledger(&config, outcomes.as_deref()))?;
             if json {
                 println!("{:#}", ledger.to_json());
             } else {
@@ -102,40 +139,104 @@ fn run(cli: Cli) -> Result<ExitCode> {
             }
             Ok(if ledger.balanced() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        Command::Order { order_id } => order(&config, &order_id),
+        Command::Order { order_id, around } => runtime.block_on(order(&config, &order_id, around.as_deref())),
         Command::Sales => runtime.block_on(sales(&config)),
     }
 }
 
 async fn embedded(config: &Config) -> Result<ExitCode> {
     start_tracing(config)?;
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let signals = Signals::new()?;
     let embedded = wire::start_embedded(config).await?;
-    let manage = embedded.manage.map_or_else(String::new, |manage| {
-        format!("metrics and health are at http://{manage}/metrics and /readyz\n")
-    });
-    let greeting = format!(
-        "orders are taken at http://{}/v1/orders\n{manage}the data is in {}; Ctrl-C stops\n",
-        embedded.address,
-        config.embedded.data_dir.display()
-    );
-    // Whoever started it may have closed its standard output; that is no reason to stop.
-    let _ = std::io::stdout().write_all(greeting.as_bytes());
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    tracing::info!("stopping");
-    tokio::select! {
-        stopped = embedded.stop() => stopped?,
-        _ = interrupt.recv() => return Err(anyhow!("stopped a second time, without draining")),
-    }
-    Ok(ExitCode::SUCCESS)
+    let data = format!("the data is in {}; ", config.embedded.data_dir.display());
+    greet(Some(embedded.address), embedded.manage, &data);
+    signals.stop(|| embedded.stop()).await
 }
 
-fn order(config: &Config, order_id: &str) -> Result<ExitCode> {
-    let books = SqliteBooks::new(&wire::stores_file(&config.embedded.data_dir));
-    let Some(order) = books.order(order_id)? else {
+async fn ingest(config: &Config) -> Result<ExitCode> {
+    start_tracing(config)?;
+    let signals = Signals::new()?;
+    let ingest = wire::start_ingest(config).await?;
+    let log = format!("they go to topic {} at {}; ", config.kafka.topic, config.kafka.brokers);
+    greet(Some(ingest.address), ingest.manage, &log);
+    signals.stop(|| ingest.stop()).await
+}
+
+async fn process(config: &Config) -> Result<ExitCode> {
+    start_tracing(config)?;
+    let signals = Signals::new()?;
+    let process = wire::start_process(config).await?;
+    let group = format!("topic {} is read as a member of group {}; ", config.kafka.topic, config.kafka.group);
+    greet(None, process.manage, &group);
+    signals.stop(|| process.stop()).await
+}
+
+/// Says where things are, once they are there.
+fn greet(orders: Option<SocketAddr>, manage: Option<SocketAddr>, about: &str) {
+    let orders = orders
+        .map_or_else(String::new, |address| format!("orders are taken at http://{address}/v1/orders\n"));
+    let manage = manage.map_or_else(String::new, |manage| {
+        format!("metrics and health are at http://{manage}/metrics and /readyz\n")
+    });
+    let greeting = format!("{orders}{manage}{about}Ctrl-C stops\n");
+    // Whoever started it may have closed its standard output; that is no reason to stop.
+    let _ = std::io::stdout().write_all(greeting.as_bytes());
+}
+
+/// The signals that end the process: the first one drains, a second interrupt does not wait for it.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate })
+    }
+
+    /// Waits for a signal, then for the stop that it asks for.
+    async fn stop<F: Future<Output = Result<()>>>(mut self, stop: impl FnOnce() -> F) -> Result<ExitCode> {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+        tracing::info!("stopping");
+        tokio::select! {
+            stopped = stop() => stopped?,
+            _ = self.interrupt.recv() => return Err(anyhow!("stopped a second time, without draining")),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+async fn schema(config: &Config, what: Schema) -> Result<ExitCode> {
+    let report = match what {
+        Schema::Apply => wire::apply_schema(config).await?,
+        Schema::Check => wire::check_schema(config).await?,
+    };
+    for line in &report.lines {
+        println!("{line}");
+    }
+    for line in &report.wrong {
+        eprintln!("{line}");
+    }
+    if report.wrong.is_empty() {
+        println!("topics, keyspace and database are as this build needs them");
+        return Ok(ExitCode::SUCCESS);
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+async fn order(config: &Config, order_id: &str, around: Option<&str>) -> Result<ExitCode> {
+    let around = match around {
+        Some(text) => Some(
+            time::parse(text)
+                .ok_or_else(|| anyhow!("--around {text}: a time as 2026-11-22T10:00:00Z is wanted"))?,
+        ),
+        None => None,
+    };
+    let Some(order) = wire::order(config, order_id, around).await? else {
         eprintln!("there is no order {order_id} in the orders store");
         return Ok(ExitCode::FAILURE);
     };
@@ -148,12 +249,11 @@ fn order(config: &Config, order_id: &str) -> Result<ExitCode> {
 }
 
 async fn sales(config: &Config) -> Result<ExitCode> {
-    let books = SqliteBooks::new(&wire::stores_file(&config.embedded.data_dir));
     println!(
         "{:<8} {:<16} {:<16} {:>10} {:>12} {:>20}",
         "currency", "source", "state", "orders", "quantity", "total"
     );
-    for (key, sums) in books.sales().await? {
+    for (key, sums) in wire::sales(config).await? {
         println!(
             "{:<8} {:<16} {:<16} {:>10} {:>12} {:>20}",
             key.currency.code(),

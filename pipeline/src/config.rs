@@ -2,10 +2,14 @@
 
 mod kafka;
 mod layers;
+mod mode;
 mod reader;
+mod stores;
 
 pub use kafka::Kafka;
 pub use layers::{Layers, Source};
+pub use mode::Mode;
+pub use stores::{Cassandra, ClickHouse, Consistency};
 
 use crate::money::Currency;
 use crate::order::Rules;
@@ -31,6 +35,8 @@ impl std::error::Error for ConfigErrors {}
 /// The typed configuration. Each field is the key of the same name in `default.toml`, which says what it means.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Where log and stores are.
+    pub mode: Mode,
     /// What decides verdicts.
     pub rules: Rules,
     /// The categories that are counted under their own name; `None` takes any.
@@ -49,6 +55,10 @@ pub struct Config {
     pub kafka: Kafka,
     /// The processor.
     pub process: Process,
+    /// The orders store's server.
+    pub cassandra: Cassandra,
+    /// The rollups' server.
+    pub clickhouse: ClickHouse,
     /// The embedded files.
     pub embedded: Embedded,
     /// How long a stop may take.
@@ -119,7 +129,9 @@ impl Config {
         let currency = currency.or_else(|| Currency::from_code("USD"));
         let Some(currency) = currency else { return Err(ConfigErrors(vec!["USD is no currency".into()])) };
         let categories = read.list("order.categories");
+        let mode = read.parsed("mode", "embedded or servers", Mode::from_name);
         let config = Self {
+            mode: mode.unwrap_or(Mode::Embedded),
             rules: Rules {
                 sources: read.list("order.sources").into_iter().collect(),
                 currency,
@@ -163,6 +175,8 @@ impl Config {
                 retry_pause: read.duration("process.retry_pause"),
                 retry_pause_max: read.duration("process.retry_pause_max"),
             },
+            cassandra: Cassandra::read(&mut read),
+            clickhouse: ClickHouse::read(&mut read),
             embedded: Embedded {
                 data_dir: PathBuf::from(read.text("embedded.data_dir")),
                 commit_records: read.count("embedded.commit_records"),
@@ -204,6 +218,8 @@ impl Config {
         }
         read.require("log.partitions", (1..=1024).contains(&self.log.partitions), "1 to 1024");
         read.require("process.window", self.process.window <= 1 << 26, "at most 67108864");
+        // ClickHouse makes one part of an insert up to about as many rows, and a block must be one part.
+        read.require("process.block_records", self.process.block_records <= 1_000_000, "at most 1000000");
         read.require("receive.max_head_bytes", receive.max_head_bytes >= 8192, "at least 8KiB");
         let body = receive.max_body_bytes;
         read.require(

@@ -1,7 +1,6 @@
 //! Consuming: the processor. Each partition that is assigned has a task of its own, which reads records, builds a block
 //! of them, stores it, and goes on behind it; one block at a time, so that memory has a limit and order is kept.
 
-mod backoff;
 mod count;
 mod partition;
 

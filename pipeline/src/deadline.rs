@@ -1,4 +1,4 @@
-//! Waiting with a deadline, at no cost where there is nothing to wait for.
+//! Waiting with a deadline, at no cost where there is nothing to wait for, and the clock that never stands still.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -18,6 +18,14 @@ pub(crate) async fn within<F: Future>(limit: Duration, future: F) -> Result<F::O
         Poll::Ready(output) => Ok(output),
         Poll::Pending => tokio::time::timeout(limit, future).await,
     }
+}
+
+/// How long the machine has been up, the time in which it slept included. Two readings tell how old something is, also
+/// where the process or the machine stood still in between.
+pub(crate) fn since_boot() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let (seconds, nanos) = (now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs());
+    Duration::from_secs(seconds) + Duration::from_nanos(nanos)
 }
 
 #[cfg(test)]

@@ -4,23 +4,23 @@
 //! It is a check on data and not on code that ran: it trusts nothing but the log.
 
 mod report;
+mod told;
 
 pub use report::{Difference, Ids, Ledger, PartitionBooks};
 
 use crate::block::{BlockRow, Builder, Recipe};
 use crate::enrich::Customers;
-use crate::log::{LogError, LogRecord, ReadLimit, ReadPartition};
+use crate::log::{LogError, ReadLimit, ReadPartition};
 use crate::money::Currency;
 use crate::order::Rules;
-use crate::outcomes::{self, Outcome};
 use crate::parse::Parser;
 use crate::rollup::Sums;
 use crate::store::{Books, SalesKey, StoreError};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use xxhash_rust::xxh3::xxh3_128;
+use told::Told;
 
 /// Records that are read at once.
 const READ: ReadLimit = ReadLimit { records: 5_000, bytes: 2 << 20 };
@@ -88,9 +88,17 @@ struct Recount {
 }
 
 impl Recount {
-    fn new(reader: &impl ReadPartition, blocks: Vec<BlockRow>, recipe: &Arc<Recipe>) -> Self {
+    fn new(reader: &impl ReadPartition, mut blocks: Vec<BlockRow>, recipe: &Arc<Recipe>) -> Self {
         let partition = reader.partition();
         let mut differences = Vec::new();
+        blocks.dedup_by(|again, block| {
+            let range = (block.first, block.last);
+            let doubled = range == (again.first, again.last);
+            if doubled {
+                differences.push(Difference::of(partition, range, "times a block is stored", 1, 2));
+            }
+            doubled
+        });
         for pair in blocks.windows(2) {
             if let [before, after] = pair
                 && after.first != before.last + 1
@@ -240,55 +248,4 @@ fn pairs(expected: Sums, found: Sums) -> [(&'static str, i128, i128); 3] {
         ("quantity", expected.quantity.into(), found.quantity.into()),
         ("total", expected.total_minor, found.total_minor),
     ]
-}
-
-/// What senders were told, by the fingerprint of each id, and whether the log has the id.
-struct Told {
-    orders: HashMap<u128, (Outcome, bool)>,
-    ids: Ids,
-}
-
-impl Told {
-    fn read(path: &Path) -> Result<Self, std::io::Error> {
-        let mut orders = HashMap::new();
-        let mut ids = Ids::default();
-        outcomes::read(path, |id, outcome| {
-            ids.count(outcome);
-            orders.insert(xxh3_128(id.as_bytes()), (outcome, false));
-        })?;
-        Ok(Self { orders, ids })
-    }
-
-    /// Notes a record's id: the order's own, else the key.
-    fn see(&mut self, record: &LogRecord, parser: &mut Parser, rules: &Rules) {
-        let own =
-            parser.parse(&record.value, record.received_at, rules).ok().and_then(|order| order.order_id);
-        let Some(id) = own.map(str::as_bytes).or(record.key.as_deref()) else { return };
-        match self.orders.get_mut(&xxh3_128(id)) {
-            Some((_, seen)) => *seen = true,
-            // Orders that others sent are nobody's fault; they are counted so that a reader knows of them.
-            None => self.ids.not_told += 1,
-        }
-    }
-
-    /// Acknowledged ⊆ log ⊆ acknowledged ∪ unknown.
-    fn compare(mut self, ledger: &mut Ledger) {
-        for (outcome, seen) in self.orders.values() {
-            match (outcome, seen) {
-                (Outcome::Accepted, false) => self.ids.lost += 1,
-                (Outcome::Failed | Outcome::Rejected, true) => self.ids.ghosts += 1,
-                (Outcome::Unknown, true) => self.ids.unknown_in_log += 1,
-                _ => {}
-            }
-        }
-        for (what, count) in [
-            ("ids acknowledged that the log does not have", self.ids.lost),
-            ("ids reported as failed or rejected that the log has", self.ids.ghosts),
-        ] {
-            if count > 0 {
-                ledger.differences.push(Difference::whole(what.to_owned(), 0, count));
-            }
-        }
-        ledger.ids = Some(self.ids);
-    }
 }

@@ -1,5 +1,6 @@
 //! Tillflow's pipeline: sales orders over HTTP into a durable log, and from there into orders and sales per minute.
 
+mod backoff;
 pub mod block;
 pub mod cli;
 pub mod config;

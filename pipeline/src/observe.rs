@@ -6,3 +6,4 @@ pub mod hops;
 pub mod kafka;
 pub mod manage;
 pub mod metrics;
+pub mod stores;

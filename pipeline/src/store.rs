@@ -1,6 +1,11 @@
 //! Storing: every order, and the sums, of one block after the other. The stores stand behind this trait; the embedded
 //! ones take a block in one transaction.
 
+pub mod cassandra;
+pub mod chain;
+pub mod clickhouse;
+pub mod schema;
+pub mod server;
 pub mod sqlite;
 
 use crate::block::{Block, BlockRow};
@@ -46,7 +51,7 @@ pub trait Stores: Send + Sync + 'static {
 
 /// What the books hold, for the ledger to compare.
 pub trait Books {
-    /// All blocks, by partition and first offset.
+    /// All blocks, by partition and first offset. One that is stored twice stands there twice.
     fn blocks(&self) -> impl Future<Output = Result<Vec<BlockRow>, StoreError>> + Send;
 
     /// What the orders store holds of each partition, by currency.
@@ -55,6 +60,9 @@ pub trait Books {
     /// What the rollups hold, by currency, source and state.
     fn sales(&self) -> impl Future<Output = Result<BTreeMap<SalesKey, Sums>, StoreError>> + Send;
 }
+
+/// An order as it stands in a store: each column's name and value.
+pub type Found = Vec<(String, String)>;
 
 /// How sales are broken down for people.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,17 +4,22 @@ mod embedded;
 mod processor;
 mod servers;
 
-pub use embedded::{Embedded, embedded_ledger, log_file, log_limits, start_embedded, stores_file};
-pub use servers::{Ingesting, Processing, start_ingest, start_process};
+pub use embedded::{Embedded, log_file, log_limits, start_embedded, stores_file};
+pub use servers::{Ingesting, Processing, apply_schema, check_schema, start_ingest, start_process};
 
 use crate::block::Recipe;
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::enrich::Dimension;
+use crate::ledger::Ledger;
 use crate::observe::manage::{Observed, serve};
 use crate::receive::Ingest;
 use crate::receive::admission::Admission;
+use crate::rollup::Sums;
+use crate::store::{Books, Found, SalesKey};
 use anyhow::{Context, Result, anyhow, bail};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,6 +32,39 @@ pub fn recipe(config: &Config) -> Arc<Recipe> {
         rules: config.rules.clone(),
         categories: config.categories.as_ref().map(|names| names.iter().cloned().collect()),
         window: config.process.window,
+    })
+}
+
+/// Draws up the ledger of the log and the books, wherever they are; nothing need be running but the servers.
+///
+/// # Errors
+/// Where something cannot be read.
+pub async fn ledger(config: &Config, outcomes: Option<&Path>) -> Result<Ledger> {
+    match config.mode {
+        Mode::Embedded => Ok(embedded::ledger(config, outcomes).await?),
+        Mode::Servers => servers::ledger(config, outcomes).await,
+    }
+}
+
+/// The sales by currency, source and state.
+///
+/// # Errors
+/// Where the rollups cannot be read.
+pub async fn sales(config: &Config) -> Result<BTreeMap<SalesKey, Sums>> {
+    Ok(match config.mode {
+        Mode::Embedded => embedded::books(config).sales().await?,
+        Mode::Servers => servers::books(config).await?.sales().await?,
+    })
+}
+
+/// An order as it is stored; `around` is about when it was created, in nanoseconds of Unix time.
+///
+/// # Errors
+/// Where the orders cannot be read.
+pub async fn order(config: &Config, order_id: &str, around: Option<i64>) -> Result<Option<Found>> {
+    Ok(match config.mode {
+        Mode::Embedded => embedded::books(config).order(order_id)?,
+        Mode::Servers => servers::books(config).await?.order(order_id, around).await?,
     })
 }
 

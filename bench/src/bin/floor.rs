@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use bench::data::Data;
 use bench::floors::compare;
 use bench::floors::embedded::Orders;
+use bench::floors::kafka::Log;
 use bench::floors::receive::{Load, cpu_us_per_request, ours, sink};
 use bench::pairs::{Pair, Ratios};
 use clap::{Parser, Subcommand};
@@ -52,6 +53,30 @@ enum Command {
         /// Where to put the files: on the disk that is to be measured
         #[arg(long, default_value = "target/floor")]
         folder: PathBuf,
+    },
+    /// CPU time a record: publish to Kafka, over librdkafka producing the same bytes; PIPELINE_KAFKA_BROKERS names a broker
+    Publish {
+        /// Pairs to take, at least 7
+        #[arg(long, default_value_t = 7)]
+        pairs: usize,
+        /// Records of each measurement
+        #[arg(long, default_value_t = 300_000)]
+        orders: usize,
+        /// Records of a request
+        #[arg(long, default_value_t = 1)]
+        batch: usize,
+        /// Compare rdkafka's FutureProducer instead of the product
+        #[arg(long)]
+        future: bool,
+    },
+    /// CPU time a record: consume, parse, enrich and roll up without stores, over librdkafka draining the same topic
+    Consume {
+        /// Pairs to take, at least 7
+        #[arg(long, default_value_t = 7)]
+        pairs: usize,
+        /// Records of each measurement
+        #[arg(long, default_value_t = 600_000)]
+        orders: usize,
     },
     /// A bare HTTP server: collects the body, answers 202 (400 if there is none), on one thread
     Sink {
@@ -96,6 +121,22 @@ fn run(command: Command) -> Result<()> {
             )?;
             conclude(&ratios);
             Ok(())
+        }
+        Command::Publish { pairs, orders, batch, future } => {
+            let log = Log::new(&Data::generated(orders, 1, true)?.payload)?;
+            println!("pair   librdkafka   publish   ratio   (CPU us a record, {batch} a request)");
+            let ours = || if future { log.produce_future() } else { log.produce_ours(batch) };
+            let ratios = compare(pairs, || log.produce_bare(), ours, show([12, 9], 3))?;
+            conclude(&ratios);
+            log.delete()
+        }
+        Command::Consume { pairs, orders } => {
+            let log = Log::new(&Data::generated(orders, 1, true)?.payload)?;
+            log.produce_bare()?;
+            println!("pair   librdkafka   processor   ratio   (CPU us a record)");
+            let ratios = compare(pairs, || log.drain_bare(), || log.drain_ours(), show([12, 11], 3))?;
+            conclude(&ratios);
+            log.delete()
         }
         Command::Embedded { pairs, orders, folder } => {
             let orders = Orders::of(&Data::generated(orders, 1, true)?.payload)?;

@@ -31,7 +31,8 @@ fn registered(dense: &str) -> Vec<Registered> {
             let rest = &dense[at + call.len()..];
             let end = rest.find('"').unwrap();
             let (field, name) = (field.to_owned(), rest[..end].to_owned());
-            let is_histogram = dense.contains(&format!("{field}:Histogram"));
+            let is_histogram = dense.contains(&format!("{field}:Histogram"))
+                || dense.contains(&format!("{field}:Family<Label,Histogram>"));
             found.push(Registered { field, name, is_histogram });
         }
     }

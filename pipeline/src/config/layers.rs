@@ -1,6 +1,6 @@
 //! The layers of the configuration as a flat map from key to value, each value with its source.
 
-use super::ConfigErrors;
+use super::{ConfigErrors, Mode};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -103,6 +103,12 @@ impl Layers {
             }
         }
         Ok(layers)
+    }
+
+    /// The mode, as far as it can be told; what is wrong with it [`super::Config::read`] says.
+    pub fn mode(&self) -> Mode {
+        let name = self.values.get("mode").and_then(|(value, _)| value.as_str());
+        name.and_then(Mode::from_name).unwrap_or(Mode::Embedded)
     }
 
     /// Each key with its value as TOML, a secret masked, and its source, in alphabetical order.

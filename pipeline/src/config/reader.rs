@@ -76,6 +76,10 @@ impl<'l> Reader<'l> {
         })
     }
 
+    pub(super) fn flag(&mut self, key: &str) -> bool {
+        self.typed(key, "true or false", Value::as_bool)
+    }
+
     pub(super) fn count(&mut self, key: &str) -> usize {
         self.typed(key, "a whole number of 0 or more", |value| usize::try_from(value.as_integer()?).ok())
     }

@@ -1,8 +1,8 @@
 //! One partition's way from the log into the stores.
 
-use super::backoff::{Backoff, jitter};
 use super::count::count;
 use super::{Shared, Until};
+use crate::backoff::{Backoff, jitter};
 use crate::block::{Block, BlockRow, Builder, Growing};
 use crate::log::{Bounds, Deliveries, Delivery, LogError, Publish, ReadLimit, ReadPartition};
 use crate::observe::metrics;

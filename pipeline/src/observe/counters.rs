@@ -1,15 +1,27 @@
-//! What metrics are made of: counters by the values of one label, gauges of seconds, and their registration.
+//! What metrics are made of: counters by the values of one label, gauges of seconds, the buckets of latencies.
 
 use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric, Registry};
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 
 /// A gauge that holds seconds.
 pub type SecondsGauge = Gauge<f64, AtomicU64>;
+
+/// 50 us to 26 s, each twice the one before.
+pub(super) fn latency() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_05, 2.0, 20))
+}
+
+/// Registers a metric and returns it.
+pub(super) fn add<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(name, help, metric.clone());
+    metric
+}
 
 /// One label: `name="value"`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -44,10 +56,4 @@ impl<const N: usize> Counters<N> {
     pub fn at(&self, index: usize) -> &Counter {
         &self.0[index.min(N - 1)]
     }
-}
-
-/// Registers a metric and keeps it.
-pub(super) fn add<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
-    registry.register(name, help, metric.clone());
-    metric
 }

@@ -1,16 +1,18 @@
-//! Every metric of the pipeline, by the stage that counts it. No other file names a metric.
+//! Every metric of the pipeline, by the stage that counts it. No other file names a metric, but for those of the two
+//! servers that are stored in: they are in `stores.rs`.
 //!
 //! Names are `<stage>_<noun>_<unit>`, with `_total` where they only grow; the text of each is its documentation.
 
-use super::counters::{Counters, Label, SecondsGauge, add};
+use super::counters::{Counters, Label, SecondsGauge, add, latency};
 use super::kafka::KafkaMetrics;
+use super::stores::StoreMetrics;
 use crate::order::Reason;
 use crate::outcomes::Outcome;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use std::sync::Mutex;
 
@@ -71,11 +73,7 @@ pub struct Metrics {
     pub store_block_seconds: Histogram,
     pub store_newest_created_at_seconds: SecondsGauge,
     pub store_newest_received_at_seconds: SecondsGauge,
-}
-
-/// 50 us to 26 s, each twice the one before.
-fn latency() -> Histogram {
-    Histogram::new(exponential_buckets(0.000_05, 2.0, 20))
+    pub stores: StoreMetrics,
 }
 
 impl Default for Metrics {
@@ -251,6 +249,7 @@ impl Default for Metrics {
                 "Unix time of the newest received_at stored",
                 SecondsGauge::default(),
             ),
+            stores: StoreMetrics::register(it),
             registry: Mutex::default(),
         };
         *metrics.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = registry;

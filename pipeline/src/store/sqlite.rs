@@ -3,7 +3,7 @@
 mod books;
 mod writer;
 
-pub use books::{Found, SqliteBooks};
+pub use books::SqliteBooks;
 
 use super::{StoreError, Stored, Stores};
 use crate::block::{Block, BlockRow};

@@ -137,13 +137,15 @@ fn lock(data_dir: &Path) -> Result<File> {
     }
 }
 
-/// Draws up the ledger of the embedded files, whether or not a pipeline is running on them.
-///
-/// # Errors
-/// Where a file cannot be read.
-pub async fn embedded_ledger(config: &Config, outcomes: Option<&Path>) -> Result<Ledger, LedgerError> {
+/// The books of the embedded files, whether or not a pipeline is running on them.
+pub(super) fn books(config: &Config) -> SqliteBooks {
+    SqliteBooks::new(&stores_file(&config.embedded.data_dir))
+}
+
+/// Draws up their ledger.
+pub(super) async fn ledger(config: &Config, outcomes: Option<&Path>) -> Result<Ledger, LedgerError> {
     let data_dir = &config.embedded.data_dir;
-    let books = SqliteBooks::new(&stores_file(data_dir));
+    let books = books(config);
     let opened = sqlite_log::open_for_reading(&log_file(data_dir))?;
     let readers = (0..opened.place.partitions).map(|partition| SqliteReader::detached(&opened, partition));
     ledger::draw_up(readers.collect(), &books, &recipe(config), outcomes).await

@@ -4,12 +4,15 @@
 use super::{bind, dimension, manage, processor, recipe};
 use crate::config::Config;
 use crate::consume::{Shared, Until, watch_dimension};
+use crate::ledger::{self, Ledger};
 use crate::log::kafka::{self, KafkaConsumer};
 use crate::observe::manage::Observed;
 use crate::receive::{self, Server};
-use crate::store::Stores;
+use crate::store::schema::Report;
+use crate::store::server::{self, ServerBooks};
 use anyhow::Result;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -84,11 +87,13 @@ pub struct Processing {
     drain_timeout: Duration,
 }
 
-/// Starts a processor on the stores and returns when it is a member of the group.
+/// Starts a processor and returns when it is a member of the group.
 ///
 /// # Errors
 /// Whatever keeps it from starting, with its reason.
-pub async fn start_process<S: Stores>(config: &Config, stores: S, observed: Observed) -> Result<Processing> {
+pub async fn start_process(config: &Config) -> Result<Processing> {
+    let (observed, recipe) = (Observed::default(), recipe(config));
+    let stores = server::connect(config, &recipe.fingerprint(), &observed.metrics).await?;
     let dimension = dimension(config)?;
     let kafka::Started { log, poller } = kafka::start(&config.kafka, &config.log, &observed)?;
     let consumer = {
@@ -102,8 +107,8 @@ pub async fn start_process<S: Stores>(config: &Config, stores: S, observed: Obse
     let (until, follow) = watch::channel(Until::Stopped);
     let shared = Arc::new(Shared {
         log,
-        stores,
-        recipe: recipe(config),
+        stores: stores.clone(),
+        recipe,
         dimension: Arc::clone(&dimension),
         limits: config.process.clone(),
         observed: observed.clone(),
@@ -111,6 +116,7 @@ pub async fn start_process<S: Stores>(config: &Config, stores: S, observed: Obse
     let processor = processor::start(consumer, shared, follow)?;
     let mut tasks = JoinSet::new();
     tasks.spawn(watch_dimension(dimension, config.customers_reload, observed.clone()));
+    tasks.spawn(stores.clone().forget_old_blocks());
     let manage = manage(config, &mut tasks, observed, || ()).await?;
     Ok(Processing { manage, until, processor, poller, tasks, drain_timeout: config.drain_timeout })
 }
@@ -130,4 +136,38 @@ impl Processing {
         tracing::info!(milliseconds = started.elapsed().as_millis(), "drained");
         Ok(())
     }
+}
+
+/// The books of the servers.
+pub(super) async fn books(config: &Config) -> Result<ServerBooks> {
+    Ok(ServerBooks::connect(config).await?)
+}
+
+/// Draws up their ledger.
+pub(super) async fn ledger(config: &Config, outcomes: Option<&Path>) -> Result<Ledger> {
+    let books = books(config).await?;
+    let (settings, log) = (config.kafka.clone(), config.log.clone());
+    let open = move || KafkaConsumer::detached(&settings, &log, kafka::topic_id(&settings, &log)?);
+    let (readers, _polled) = tokio::task::spawn_blocking(open).await??;
+    Ok(ledger::draw_up(readers, &books, &recipe(config), outcomes).await?)
+}
+
+/// Makes topics, keyspace and database, or brings them up to date.
+///
+/// # Errors
+/// Where a server does not answer, or what is there must not be changed.
+pub async fn apply_schema(config: &Config) -> Result<Report> {
+    let mut report = Report { lines: kafka::apply(&config.kafka, &config.log).await?, ..Report::default() };
+    report.merge(server::apply(config).await?);
+    Ok(report)
+}
+
+/// Compares topics, keyspace and database with what this build needs.
+///
+/// # Errors
+/// Where a server does not answer.
+pub async fn check_schema(config: &Config) -> Result<Report> {
+    let mut report = Report { wrong: kafka::check(&config.kafka, &config.log).await?, ..Report::default() };
+    report.merge(server::check(config).await?);
+    Ok(report)
 }

@@ -10,6 +10,7 @@ mod corpus;
 mod crash;
 mod dimension;
 mod disk_full;
+mod doubled;
 mod embedded;
 mod foreign;
 mod hostile;

@@ -5,7 +5,7 @@ use super::{check_layout, join, unavailable};
 use crate::block::BlockRow;
 use crate::money::Currency;
 use crate::rollup::Sums;
-use crate::store::{Books, SalesKey, StoreError};
+use crate::store::{Books, Found, SalesKey, StoreError};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Params, Row};
 use std::collections::BTreeMap;
@@ -16,9 +16,6 @@ use std::path::{Path, PathBuf};
 pub struct SqliteBooks {
     path: PathBuf,
 }
-
-/// An order as it stands in the store: each column's name and value.
-pub type Found = Vec<(String, String)>;
 
 impl SqliteBooks {
     /// The books of a file.

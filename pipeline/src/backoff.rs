@@ -5,18 +5,18 @@ use std::time::Duration;
 
 /// The pauses of one series of tries.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     next: Duration,
     most: Duration,
 }
 
 impl Backoff {
-    pub(super) fn new(first: Duration, most: Duration) -> Self {
+    pub(crate) fn new(first: Duration, most: Duration) -> Self {
         Self { next: first.min(most), most }
     }
 
     /// The next pause: between half of it and all of it, by a jitter between 0 and 255.
-    pub(super) fn pause(&mut self, jitter: u8) -> Duration {
+    pub(crate) fn pause(&mut self, jitter: u8) -> Duration {
         let pause = self.next;
         self.next = (pause * 2).min(self.most);
         pause / 2 + pause / 2 * u32::from(jitter) / 255
@@ -24,7 +24,7 @@ impl Backoff {
 }
 
 /// Some jitter. It needs to differ between processes and tries, not to be random.
-pub(super) fn jitter() -> u8 {
+pub(crate) fn jitter() -> u8 {
     (crate::time::now() / 1_000).to_le_bytes().iter().fold(0, |sum, byte| sum ^ byte.rotate_left(3))
 }
 
