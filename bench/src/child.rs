@@ -4,7 +4,6 @@
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -23,48 +22,67 @@ pub fn pipeline_if_asked() -> Option<ExitCode> {
     asked.then(|| pipeline::cli::main([OsString::from(AS_PIPELINE)].into_iter().chain(arguments)))
 }
 
-/// A running `pipeline embedded`. Dropping it kills it.
+/// Runs one of its commands to its end, with more settings as `key=value`.
+///
+/// # Errors
+/// Where it fails; why is on standard error.
+pub fn complete(command: &str, settings: &[String]) -> Result<()> {
+    let status = spawn(command, &[], settings)?.wait()?;
+    if status.success() { Ok(()) } else { bail!("`pipeline {command}` ended with {status}") }
+}
+
+fn spawn(command: &str, own: &[&str], settings: &[String]) -> Result<Child> {
+    let mut pipeline = Command::new(std::env::current_exe().context("failed to find this program")?);
+    pipeline.arg(AS_PIPELINE).args(command.split(' '));
+    for setting in own.iter().copied().chain(["observe.log=warn"]).chain(settings.iter().map(String::as_str))
+    {
+        pipeline.args(["--set", setting]);
+    }
+    pipeline.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("failed to start the pipeline")
+}
+
+/// A running `pipeline embedded`, `ingest` or `process`. Dropping it kills it.
 #[derive(Debug)]
 pub struct Pipeline {
     child: Child,
-    /// Where it takes orders.
-    pub orders: SocketAddr,
+    /// Where it takes orders, if it does.
+    pub orders: Option<SocketAddr>,
     /// Its management port.
     pub manage: SocketAddr,
 }
 
 impl Pipeline {
-    /// Starts it on a data folder, on free ports of loopback, with more settings as `key=value`.
+    /// Starts one of its commands, on free ports of loopback, with more settings as `key=value`.
     ///
     /// # Errors
     /// Where it does not start; why is on standard error.
-    pub fn start(data_dir: &Path, settings: &[String]) -> Result<Self> {
-        let mut command = Command::new(std::env::current_exe().context("failed to find this program")?);
-        command.args([AS_PIPELINE, "embedded", "--set", "receive.listen=127.0.0.1:0"]);
-        command.args(["--set", "manage.listen=127.0.0.1:0", "--set", "observe.log=warn", "--data-dir"]);
-        command.arg(data_dir);
-        for setting in settings {
-            command.args(["--set", setting]);
-        }
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("failed to start the pipeline")?;
+    pub fn start(command: &str, settings: &[String]) -> Result<Self> {
+        let mut child =
+            spawn(command, &["receive.listen=127.0.0.1:0", "manage.listen=127.0.0.1:0"], settings)?;
         let greeting = child.stdout.take().map(BufReader::new).context("the pipeline has no output")?;
-        let mut lines = greeting.lines();
-        let mut address = |before: &str| -> Result<SocketAddr> {
-            let line = lines.next().context("the pipeline did not start")??;
-            let rest = line.split_once(before).with_context(|| format!("the pipeline said: {line}"))?.1;
-            rest.split('/').next().unwrap_or_default().parse().context("the pipeline gave no address")
-        };
-        let (orders, manage) = (address("taken at http://")?, address("are at http://")?);
+        let (mut orders, mut manage) = (None, None);
+        for line in greeting.lines() {
+            let line = line?;
+            let address = |marker: &str| -> Option<SocketAddr> {
+                line.split_once(marker)?.1.split('/').next()?.parse().ok()
+            };
+            orders = orders.or(address("taken at http://"));
+            manage = manage.or(address("are at http://"));
+            if line.ends_with("Ctrl-C stops") {
+                break;
+            }
+        }
+        let manage = manage.with_context(|| format!("`pipeline {command}` did not start"))?;
         Ok(Self { child, orders, manage })
     }
 
     /// Where orders are posted.
-    pub fn url(&self) -> String {
-        format!("http://{}/v1/orders", self.orders)
+    ///
+    /// # Errors
+    /// Where it takes none.
+    pub fn url(&self) -> Result<String> {
+        let address = self.orders.context("this process takes no orders")?;
+        Ok(format!("http://{address}/v1/orders"))
     }
 
     /// A page of the management port.

@@ -1,4 +1,4 @@
-//! The demo: the embedded pipeline under a load, from the first order to a report that proves what it says.
+//! The demo: the pipeline under a load, from the first order to a report that proves what it says.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,18 +10,17 @@ use loadgen::run::RunResult;
 use loadgen::{live::Live, report::write_outcomes};
 use pipeline::config::{Config, Layers};
 use pipeline::ledger::Ledger;
-use pipeline::observe::hops::Hops;
 use pipeline::outcomes::Outcome;
 use pipeline::store::SalesKey;
 use pipeline::wire;
 
-use crate::child::Pipeline;
 use crate::data::Data;
 use crate::machine::{self, Usage};
 use crate::report::{
     Across, Check, LatencyMs, Ledger as Accounts, Percentiles, Report, Resources, SCHEMA, Sale, Second,
     Spectrum, Sums, spectrum,
 };
+use crate::way::{Running, Way};
 
 /// How long the stores may take to hold what the log holds, after the load has ended.
 const CATCH_UP: Duration = Duration::from_secs(300);
@@ -32,6 +31,8 @@ const HOPS_PER_MS: f64 = 1e3;
 /// What to do.
 #[derive(Debug)]
 pub struct Demo {
+    /// Where log and stores are.
+    pub way: Way,
     /// Orders a second.
     pub rate: f64,
     /// How long to send.
@@ -58,20 +59,19 @@ pub fn run(demo: &Demo, data: &Data) -> Result<Report> {
         std::fs::remove_dir_all(&data_dir).context("failed to delete the data of an earlier demo")?;
     }
     std::fs::create_dir_all(&data_dir).with_context(|| format!("failed to create {}", data_dir.display()))?;
-    let (config, shown) = configuration(&data_dir, &demo.settings)?;
-    let pipeline = Pipeline::start(&data_dir, &demo.settings)?;
+    let run = format!("demo_{}", pipeline::time::now() / 1_000_000);
+    let mut settings = demo.way.place(&data_dir, &run)?;
+    settings.extend(demo.settings.iter().cloned());
+    let (config, shown) = configuration(demo.way, &settings)?;
+    let running = demo.way.start(&settings)?;
     let started_at = pipeline::time::format(pipeline::time::now());
-    let mut plan = Plan::new(pipeline.url(), demo.rate, demo.duration);
+    let mut plan = Plan::new(running.url()?, demo.rate, demo.duration);
     (plan.batch, plan.connections) = (demo.batch, demo.connections);
     let result = loadgen::run::run(&plan, &data.payload, Live::start(true)?.observer())?;
 
-    catch_up(&pipeline, result.counts.accepted)?;
-    let hops = Hops::decode(&pipeline.page("/hops")?).map_err(anyhow::Error::msg)?;
-    let usage = pipeline.usage().ok();
-    let stopped = pipeline.stop()?;
-    if !stopped.success() {
-        bail!("the pipeline ended with {stopped}");
-    }
+    catch_up(&running, result.counts.accepted)?;
+    let (hops, used) = (running.hops()?, running.usage());
+    running.stop()?;
     let outcomes = demo.folder.join("outcomes.zst");
     write_outcomes(&outcomes, &data.payload, &result).context("failed to write the outcome file")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -82,7 +82,7 @@ pub fn run(demo: &Demo, data: &Data) -> Result<Report> {
     let mut report = Report {
         schema: SCHEMA.to_owned(),
         started_at,
-        way: "embedded".to_owned(),
+        way: demo.way.name().to_owned(),
         duration_seconds: demo.duration.as_secs_f64(),
         valid: false,
         reasons: result.reasons.clone(),
@@ -92,7 +92,7 @@ pub fn run(demo: &Demo, data: &Data) -> Result<Report> {
         ledger: accounts(&result, &ledger, accepted),
         machine: machine::read(),
         commit: machine::commit(Path::new(".")),
-        services: BTreeMap::from([("tillflow".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
+        services: demo.way.services(),
         config: shown,
         seed: demo.seed,
         data: crate::report::Data {
@@ -106,7 +106,11 @@ pub fn run(demo: &Demo, data: &Data) -> Result<Report> {
             .map(|key| (key.currency.code().to_owned(), key.currency.digits().into()))
             .collect(),
         sales: sales.iter().map(|(key, sums)| sale(key, sums)).collect(),
-        resources: usage.map(|usage| resources(usage, result.counts.accepted)),
+        resources: total(&used).map(|usage| resources(usage, result.counts.accepted)),
+        processes: used
+            .iter()
+            .map(|(name, usage)| ((*name).to_owned(), resources(*usage, result.counts.accepted)))
+            .collect(),
         rejections: result.rejections.clone(),
         check: data.expected.map(|expected| Check { expected, found: found(&ledger) }),
     };
@@ -116,25 +120,26 @@ pub fn run(demo: &Demo, data: &Data) -> Result<Report> {
 }
 
 /// The configuration that the pipeline will come to, typed and as text.
-fn configuration(data_dir: &Path, settings: &[String]) -> Result<(Config, BTreeMap<String, String>)> {
-    let mut flags = vec![("embedded.data_dir".to_owned(), data_dir.display().to_string())];
+fn configuration(way: Way, settings: &[String]) -> Result<(Config, BTreeMap<String, String>)> {
+    let mut flags = Vec::new();
     for setting in settings {
         let (key, value) =
             setting.split_once('=').with_context(|| format!("{setting}: KEY=VALUE is wanted"))?;
         flags.push((key.to_owned(), value.to_owned()));
     }
-    let layers = Layers::load(Some("embedded"), None, std::env::vars(), &flags)?;
+    let profile = (way == Way::Embedded).then_some("embedded");
+    let layers = Layers::load(profile, None, std::env::vars(), &flags)?;
     let shown = layers.lines().map(|(key, value, _)| (key.to_owned(), value)).collect();
     Ok((Config::read(&layers)?, shown))
 }
 
 /// Waits until the stores hold what the log has acknowledged.
-fn catch_up(pipeline: &Pipeline, accepted: u64) -> Result<()> {
+fn catch_up(running: &Running, accepted: u64) -> Result<()> {
     let started = Instant::now();
     loop {
-        let stored = pipeline.metric("tillflow_store_orders_total")?
-            + pipeline.metric("tillflow_parse_duplicates_total")?
-            + pipeline.metric("tillflow_parse_dead_total")?;
+        let stored = running.metric("tillflow_store_orders_total")?
+            + running.metric("tillflow_parse_duplicates_total")?
+            + running.metric("tillflow_parse_dead_total")?;
         if stored >= accepted as f64 {
             return Ok(());
         }
@@ -194,6 +199,15 @@ fn sale(key: &SalesKey, sums: &pipeline::rollup::Sums) -> Sale {
         quantity: sums.quantity.into(),
         total_minor: sums.total_minor,
     }
+}
+
+/// What all processes have used together.
+fn total(used: &[(&'static str, Usage)]) -> Option<Usage> {
+    used.iter().map(|(_, usage)| *usage).reduce(|a, b| Usage {
+        cpu_seconds: a.cpu_seconds + b.cpu_seconds,
+        memory_peak_bytes: a.memory_peak_bytes + b.memory_peak_bytes,
+        memory_last_bytes: a.memory_last_bytes + b.memory_last_bytes,
+    })
 }
 
 fn resources(usage: Usage, accepted: u64) -> Resources {

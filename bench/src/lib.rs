@@ -18,3 +18,4 @@ mod plots;
 mod sales;
 mod summary;
 pub mod text;
+pub mod way;

@@ -69,6 +69,9 @@ pub struct Report {
     /// What the pipeline's process used; absent where it could not be read, as in another container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+    /// The same of each of its processes, where there are several.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub processes: BTreeMap<String, Resources>,
     /// Rejected orders by the tag of their reason.
     pub rejections: BTreeMap<String, u64>,
     /// For a replayed data set: what it is known to add up to, and what was found.
@@ -149,7 +152,7 @@ pub struct Sale {
     pub total_minor: i128,
 }
 
-/// What the pipeline's process used during the run.
+/// What a process, or all of the pipeline's together, used during the run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Resources {
     /// Processor time, user and system, in seconds.

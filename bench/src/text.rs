@@ -1,7 +1,7 @@
 //! The report as text for a terminal: no colours, no wider than 100 columns but for what a report itself says.
 
 use crate::figures::{NONE, bytes, grouped, latency, money, rate, share, three_digits};
-use crate::report::{Percentiles, Report};
+use crate::report::{Percentiles, Report, Resources};
 use crate::sales::markets;
 use crate::summary;
 
@@ -100,18 +100,20 @@ fn sales(report: &Report) -> String {
 }
 
 fn resources(report: &Report) -> String {
-    report.resources.map_or_else(
-        || "pipeline: CPU and memory were not measured\n".to_owned(),
-        |used| {
-            format!(
-                "pipeline: {} CPU ({} per order), memory {} at most, {} at the end\n",
-                latency(used.cpu_seconds * 1000.0),
-                latency(used.cpu_us_per_order / 1000.0),
-                bytes(used.memory_peak_bytes),
-                bytes(used.memory_last_bytes),
-            )
-        },
-    )
+    let line = |name: &str, used: &Resources| {
+        format!(
+            "{name}: {} CPU ({} per order), memory {} at most, {} at the end\n",
+            latency(used.cpu_seconds * 1000.0),
+            latency(used.cpu_us_per_order / 1000.0),
+            bytes(used.memory_peak_bytes),
+            bytes(used.memory_last_bytes),
+        )
+    };
+    let Some(used) = &report.resources else {
+        return "pipeline: CPU and memory were not measured\n".to_owned();
+    };
+    let parts = report.processes.iter().filter(|_| report.processes.len() > 1);
+    line("pipeline", used) + &parts.map(|(name, used)| line(&format!("  {name:<7}"), used)).collect::<String>()
 }
 
 fn facts(report: &Report) -> String {

@@ -1,4 +1,4 @@
-//! `cargo demo`: the embedded pipeline under load, and the report of it. Arguments, files and the exit code are here;
+//! `cargo demo`: the pipeline under load, and the report of it. Arguments, files and the exit code are here;
 //! what happens is in [`bench::demo`].
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command line")]
 
@@ -9,17 +9,22 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use bench::data::Data;
 use bench::demo::{Demo, run};
+use bench::way::Way;
 use bench::{child, html, text};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use loadgen::plan::Plan;
 
-/// Run the embedded pipeline under load and prove the result: real orders over HTTP, durable, in the rollups, balanced.
+/// Run the pipeline under load and prove the result: real orders over HTTP, durable, in the rollups, balanced.
 ///
 /// Writes report.json and report.html. Exit code 0: the run is valid and the ledger balances. 1: it is not, for the
 /// reasons printed. 2: it could not be run.
 #[derive(Parser)]
 #[command(name = "demo", max_term_width = 100)]
 struct Cli {
+    /// Where log and stores are: two SQLite files, or the Kafka, Cassandra and ClickHouse that `deploy/native/stack up`
+    /// has brought up or that PIPELINE_KAFKA_BROKERS and its like name
+    #[arg(long, value_enum, default_value_t = Stack::Embedded)]
+    stack: Stack,
     /// Orders a second
     #[arg(long, default_value_t = 5_000.0)]
     rate: f64,
@@ -51,6 +56,12 @@ struct Cli {
     /// The folder for the data and the reports; an earlier demo's are replaced
     #[arg(long, default_value = "target/demo")]
     out: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Stack {
+    Embedded,
+    Native,
 }
 
 fn main() -> ExitCode {
@@ -88,6 +99,10 @@ fn demo(cli: &Cli) -> Result<bool> {
         }
     };
     let plan = Demo {
+        way: match cli.stack {
+            Stack::Embedded => Way::Embedded,
+            Stack::Native => Way::Native,
+        },
         rate: cli.rate,
         duration,
         batch: cli.batch,

@@ -27,8 +27,8 @@ use tokio::sync::watch;
 
 use crate::machine::usage;
 
-/// Requests that wait for the broker at once: what many connections come to.
-const UNDER_WAY: usize = 2_048;
+/// Records that wait for the broker at once: what many connections come to.
+const UNDER_WAY: usize = 4_096;
 /// How long one measurement may take.
 const DEADLINE: Duration = Duration::from_secs(300);
 
@@ -166,9 +166,9 @@ impl Log {
 }
 
 async fn publish(log: &impl Publish, requests: Vec<Vec<Record>>) -> Result<()> {
-    let mut under_way: VecDeque<Completion> = VecDeque::with_capacity(UNDER_WAY);
+    let mut under_way: VecDeque<Completion> = VecDeque::new();
     for records in requests {
-        if under_way.len() == UNDER_WAY {
+        if under_way.len() * records.len() >= UNDER_WAY {
             settle(under_way.pop_front()).await?;
         }
         under_way.push_back(log.publish(records));

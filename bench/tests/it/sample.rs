@@ -108,6 +108,7 @@ pub(crate) fn valid() -> Report {
             memory_peak_bytes: 88 << 20,
             memory_last_bytes: 71 << 20,
         }),
+        processes: BTreeMap::new(),
         rejections: BTreeMap::new(),
         check: None,
     };

@@ -1,0 +1,166 @@
+//! The way that a run goes: embedded, in one process, or over the servers of a stack, with ingest and processor apart.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+
+use anyhow::{Context, Result, bail};
+use hdrhistogram::Histogram;
+use pipeline::observe::hops::Hops;
+
+use crate::child::{self, Pipeline};
+use crate::machine::Usage;
+
+/// Names a server of the log, if it is set: then a stack is there already, whoever brought it up.
+const BROKERS: &str = "PIPELINE_KAFKA_BROKERS";
+/// What brings the native stack up, and says where it is.
+const STACK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/native/stack");
+/// The versions that all ways of bringing a stack up install.
+const VERSIONS: &str = include_str!("../../deploy/versions.env");
+
+/// Where log and stores are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Two SQLite files.
+    Embedded,
+    /// Kafka, Cassandra and ClickHouse, as `deploy/native/stack` or the environment says.
+    Native,
+}
+
+impl Way {
+    /// Its name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Native => "native",
+        }
+    }
+
+    /// The settings that give a run a place of its own: a folder, or a topic, a keyspace and a database.
+    ///
+    /// # Errors
+    /// Where the stack is not up.
+    pub fn place(self, data_dir: &Path, run: &str) -> Result<Vec<String>> {
+        match self {
+            Self::Embedded => Ok(vec![format!("embedded.data_dir={}", data_dir.display())]),
+            Self::Native => {
+                let mut settings =
+                    if std::env::var_os(BROKERS).is_some() { Vec::new() } else { addresses()? };
+                settings.extend([
+                    "mode=servers".to_owned(),
+                    format!("kafka.topic={run}"),
+                    format!("kafka.dead_topic={run}.dead"),
+                    format!("kafka.group={run}"),
+                    format!("cassandra.keyspace={run}"),
+                    format!("clickhouse.database={run}"),
+                ]);
+                Ok(settings)
+            }
+        }
+    }
+
+    /// The versions of what a run goes through.
+    pub fn services(self) -> BTreeMap<String, String> {
+        let mut services = BTreeMap::from([("tillflow".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]);
+        if self == Self::Native {
+            let known = [("kafka", "KAFKA_VERSION"), ("cassandra", "CASSANDRA_VERSION")];
+            for (service, key) in known.into_iter().chain([("clickhouse", "CLICKHOUSE_VERSION")]) {
+                let value = VERSIONS.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+                services.insert(service.to_owned(), value.unwrap_or("unknown").to_owned());
+            }
+        }
+        services
+    }
+
+    /// Starts what a run needs, with settings as `key=value`.
+    ///
+    /// # Errors
+    /// Where something does not start.
+    pub fn start(self, settings: &[String]) -> Result<Running> {
+        match self {
+            Self::Embedded => {
+                Ok(Running { parts: vec![("embedded", Pipeline::start("embedded", settings)?)] })
+            }
+            Self::Native => {
+                child::complete("schema apply", settings)?;
+                let ingest = Pipeline::start("ingest", settings)?;
+                let process = Pipeline::start("process", settings)?;
+                Ok(Running { parts: vec![("ingest", ingest), ("process", process)] })
+            }
+        }
+    }
+}
+
+/// Where the native stack's servers are, as settings.
+fn addresses() -> Result<Vec<String>> {
+    let output = Command::new(STACK)
+        .arg("env")
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("failed to run deploy/native/stack")?;
+    if !output.status.success() {
+        bail!("there is no stack: `deploy/native/stack up` brings one up");
+    }
+    let setting = |line: &str| {
+        let (name, value) = line.strip_prefix("export PIPELINE_")?.split_once('=')?;
+        Some(format!("{}={}", name.to_lowercase().replacen('_', ".", 1), value.trim_matches('\'')))
+    };
+    Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(setting).collect())
+}
+
+/// The processes of a run, in the order of the way.
+#[derive(Debug)]
+pub struct Running {
+    parts: Vec<(&'static str, Pipeline)>,
+}
+
+impl Running {
+    /// Where orders are posted.
+    ///
+    /// # Errors
+    /// Where none of them takes any.
+    pub fn url(&self) -> Result<String> {
+        self.parts.first().context("nothing was started")?.1.url()
+    }
+
+    /// The sum of a metric over all processes and labels.
+    ///
+    /// # Errors
+    /// Where a process does not answer.
+    pub fn metric(&self, name: &str) -> Result<f64> {
+        self.parts.iter().map(|(_, part)| part.metric(name)).sum()
+    }
+
+    /// The latencies by hop, each from the process that knows it.
+    ///
+    /// # Errors
+    /// Where a process does not answer.
+    pub fn hops(&self) -> Result<BTreeMap<String, Histogram<u64>>> {
+        let mut all = BTreeMap::new();
+        for (_, part) in &self.parts {
+            let hops = Hops::decode(&part.page("/hops")?).map_err(anyhow::Error::msg)?;
+            all.extend(hops.into_iter().filter(|(_, histogram)| !histogram.is_empty()));
+        }
+        Ok(all)
+    }
+
+    /// What each process has used so far.
+    pub fn usage(&self) -> Vec<(&'static str, Usage)> {
+        self.parts.iter().filter_map(|(name, part)| Some((*name, part.usage().ok()?))).collect()
+    }
+
+    /// Stops them in the order of the way, each draining.
+    ///
+    /// # Errors
+    /// Where one does not end in time, or not well.
+    pub fn stop(self) -> Result<()> {
+        for (name, part) in self.parts {
+            let status: ExitStatus = part.stop()?;
+            if !status.success() {
+                bail!("the pipeline's {name} ended with {status}");
+            }
+        }
+        Ok(())
+    }
+}
