@@ -3,6 +3,7 @@
 //! A floor is what a user would have to pay anyway: a bare hyper server, a bare loop over SQLite, librdkafka. Processor time is read
 //! from the kernel's account of the process, the one that getrusage gives.
 
+pub mod drain;
 pub mod embedded;
 pub mod kafka;
 pub mod receive;

@@ -109,6 +109,24 @@ fn addresses() -> Result<Vec<String>> {
     Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(setting).collect())
 }
 
+/// The processes of the native stack's servers, by name; none if the stack is another.
+///
+/// # Errors
+/// Where the stack cannot be asked.
+pub fn servers() -> Result<Vec<(String, u32)>> {
+    let output = Command::new(STACK)
+        .arg("status")
+        .stdin(Stdio::null())
+        .output()
+        .context("failed to run deploy/native/stack")?;
+    let server = |line: &str| {
+        let mut fields = line.split_whitespace();
+        let (name, _state, pid) = (fields.next()?, fields.next()?, fields.next()?);
+        Some((name.to_owned(), pid.parse().ok()?))
+    };
+    Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(server).collect())
+}
+
 /// The processes of a run, in the order of the way.
 #[derive(Debug)]
 pub struct Running {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use bench::data::Data;
 use bench::floors::compare;
+use bench::floors::drain::{Drained, drain};
 use bench::floors::embedded::Orders;
 use bench::floors::kafka::Log;
 use bench::floors::receive::{Load, cpu_us_per_request, ours, sink};
@@ -78,6 +79,19 @@ enum Command {
         #[arg(long, default_value_t = 600_000)]
         orders: usize,
     },
+    /// Orders a second that a processor drains from Kafka into both stores, everything on this machine, and who takes
+    /// which share of the processor time
+    Drain {
+        /// Orders to preload
+        #[arg(long, default_value_t = 400_000)]
+        orders: usize,
+        /// Replay orders instead of generating them, as `demo --data` does; their created_at is moved to now
+        #[arg(long)]
+        data: Option<String>,
+        /// A setting of the pipeline, such as process.block_records=20000. May be repeated
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        settings: Vec<String>,
+    },
     /// A bare HTTP server: collects the body, answers 202 (400 if there is none), on one thread
     Sink {
         /// Where to listen; port 0 takes a free one
@@ -93,6 +107,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = bench::child::pipeline_if_asked() {
+        return code;
+    }
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -137,6 +154,25 @@ fn run(command: Command) -> Result<()> {
             let ratios = compare(pairs, || log.drain_bare(), || log.drain_ours(), show([12, 11], 3))?;
             conclude(&ratios);
             log.delete()
+        }
+        Command::Drain { orders, data, settings } => {
+            let data = match data {
+                Some(name) => Data::replayed(&name, Some(orders))?,
+                None => Data::generated(orders, 1, true)?,
+            };
+            let drained = drain(&data.payload, &settings)?;
+            let Drained { records, seconds, cpu_seconds, memory_peak_bytes } = drained;
+            let rate = records as f64 / seconds;
+            println!("drained {records} orders in {seconds:.2} s: {rate:.0} orders a second");
+            for (name, used) in cpu_seconds {
+                let each = used * 1e6 / records as f64;
+                println!(
+                    "{name:<11} {used:>7.2} s CPU  {each:>6.2} us an order  {:.2} cores",
+                    used / seconds
+                );
+            }
+            println!("process: memory at most {:.1} MiB", memory_peak_bytes as f64 / f64::from(1 << 20));
+            Ok(())
         }
         Command::Embedded { pairs, orders, folder } => {
             let orders = Orders::of(&Data::generated(orders, 1, true)?.payload)?;

@@ -40,6 +40,11 @@ pub async fn start_ingest(config: &Config) -> Result<Ingesting> {
     let observed = Observed::default();
     let listener = bind(config.receive.listen).await?;
     let kafka::Started { log, poller } = kafka::start(&config.kafka, &config.log, &observed)?;
+    let (first, timeout) = (log.clone(), config.kafka.timeout);
+    if let Err(error) = tokio::task::spawn_blocking(move || first.connect(timeout)).await? {
+        tracing::warn!(%error, "orders are taken, and fail until Kafka answers");
+        observed.health.down("kafka producer", error.to_string());
+    }
     let ingest = Arc::new(super::ingest(config, log, &observed));
     let mut tasks = JoinSet::new();
     let shown = Arc::clone(&ingest);

@@ -89,6 +89,14 @@ impl KafkaLog {
         self.0.waiting.load(Ordering::Relaxed)
     }
 
+    /// Waits until a broker has told where the topic's partitions are, so that the first order need not.
+    ///
+    /// # Errors
+    /// Where none does in time. Orders are taken all the same: they wait for it, up to their own limit.
+    pub fn connect(&self, timeout: Duration) -> Result<(), LogError> {
+        self.0.orders.connect(timeout).map_err(unavailable)
+    }
+
     /// Takes room for the records, or says that there is none, and hands them over one by one.
     fn ship(
         &self,

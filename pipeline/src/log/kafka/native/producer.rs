@@ -13,6 +13,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::time::Duration;
+use sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR;
 use sys::rd_kafka_vtype_t as vtype;
 
 /// Records that are handed over together, and what is told of them. librdkafka borrows the values and holds a count of
@@ -172,6 +173,22 @@ impl<R: Report, T: Told> Topic<R, T> {
         let handle =
             NonNull::new(handle).ok_or_else(|| KafkaError::ClientCreation(last_error().to_string()))?;
         Ok(Self { handle, producer: Arc::clone(producer) })
+    }
+
+    /// Asks for the topic's metadata and waits for it, so that the first record need not.
+    pub(in super::super) fn connect(&self, timeout: Duration) -> Result<(), RDKafkaErrorCode> {
+        let mut metadata = ptr::null();
+        // SAFETY: client and topic are valid; what librdkafka gives is given back, and only when it gave something.
+        let asked = unsafe {
+            let client = self.producer.client.as_ptr();
+            let asked =
+                sys::rd_kafka_metadata(client, 0, self.handle.as_ptr(), &raw mut metadata, millis(timeout));
+            if !metadata.is_null() {
+                sys::rd_kafka_metadata_destroy(metadata);
+            }
+            asked
+        };
+        if asked == RD_KAFKA_RESP_ERR_NO_ERROR { Ok(()) } else { Err(asked.into()) }
     }
 
     /// Hands the record of an index over, with headers, [`MAX_HEADERS`] at most; its value is not copied.
