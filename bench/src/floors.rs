@@ -3,6 +3,8 @@
 //! A floor is what a user would have to pay anyway: a bare hyper server, a bare loop over SQLite. Processor time is read
 //! from the kernel's account of the process, the one that getrusage gives.
 
+pub mod cassandra;
+pub mod clickhouse;
 pub mod embedded;
 pub mod receive;
 
