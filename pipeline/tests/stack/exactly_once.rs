@@ -121,7 +121,6 @@ fn whatever_becomes_of_a_request_or_its_answer_the_block_is_stored_once() {
     let (mut config, proxy) = behind_proxy(&servers);
     config.clickhouse.answer_timeout = Duration::from_secs(2);
     let stores = servers.connect(&config).unwrap();
-    // The client asks for the columns first, once; that is not what is to be lost.
     put(&servers, &stores, &block_of(&servers.config, 0, &["z"]));
     for (first, fault) in [(1, Fault::LoseAnswer), (2, Fault::LoseRequest), (3, Fault::KeepAnswer)] {
         proxy.fail_next(fault);
