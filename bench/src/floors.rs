@@ -1,8 +1,10 @@
 //! What the product costs over the least that its pieces cost, measured as interleaved pairs in one run.
 //!
-//! A floor is what a user would have to pay anyway: a bare hyper server, a bare loop over SQLite, librdkafka. Processor time is read
-//! from the kernel's account of the process, the one that getrusage gives.
+//! A floor is what a user would have to pay anyway: a bare hyper server, a bare loop over SQLite, librdkafka. Processor
+//! time is read from the kernel's account of the process, the one that getrusage gives.
 
+pub mod cassandra;
+pub mod clickhouse;
 pub mod drain;
 pub mod embedded;
 pub mod kafka;

@@ -2,6 +2,7 @@
 //! [`bench::floors`]; here are arguments and output.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command line")]
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,14 +10,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bench::data::Data;
-use bench::floors::compare;
 use bench::floors::drain::{Drained, drain};
 use bench::floors::embedded::Orders;
 use bench::floors::kafka::Log;
 use bench::floors::receive::{Load, cpu_us_per_request, ours, sink};
+use bench::floors::{cassandra, clickhouse, compare};
 use bench::pairs::{Pair, Ratios};
 use clap::{Parser, Subcommand};
 use loadgen::plan::Plan;
+use pipeline::config::{Config, Layers};
 
 /// The least that a piece of the way costs on this machine, and what the product costs over it, as interleaved pairs.
 #[derive(Parser)]
@@ -91,6 +93,38 @@ enum Command {
         /// A setting of the pipeline, such as process.block_records=20000. May be repeated
         #[arg(long = "set", value_name = "KEY=VALUE")]
         settings: Vec<String>,
+    },
+    /// Orders a second: the orders store, over a bare loop of the driver's batches on the server that
+    /// PIPELINE_CASSANDRA_NODES names
+    Cassandra {
+        /// Pairs to take, at least 7
+        #[arg(long, default_value_t = 7)]
+        pairs: usize,
+        /// Orders of each measurement
+        #[arg(long, default_value_t = 200_000)]
+        orders: usize,
+        /// Rows of one batch of the bare loop; 1 for single inserts
+        #[arg(long, default_value_t = 256)]
+        batch: usize,
+        /// Compare the processor time an order, of this process, instead
+        #[arg(long)]
+        cpu: bool,
+        /// A setting of the product, such as cassandra.batch_rows=32. May be repeated
+        #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
+        set: Vec<(String, String)>,
+    },
+    /// Milliseconds a block: the rollups with their looks, over a bare insert of the same rows, on the server that
+    /// PIPELINE_CLICKHOUSE_URL names
+    Clickhouse {
+        /// Pairs to take, at least 7
+        #[arg(long, default_value_t = 7)]
+        pairs: usize,
+        /// Blocks of each measurement
+        #[arg(long, default_value_t = 60)]
+        blocks: usize,
+        /// Orders of a block
+        #[arg(long, default_value_t = 1_000)]
+        orders: usize,
     },
     /// A bare HTTP server: collects the body, answers 202 (400 if there is none), on one thread
     Sink {
@@ -186,7 +220,52 @@ fn run(command: Command) -> Result<()> {
             conclude(&ratios);
             Ok(())
         }
+        Command::Cassandra { pairs, orders, batch, cpu, set } => {
+            let blocks = Orders::of(&Data::generated(orders, 1, true)?.payload)?.blocks()?;
+            let floor = cassandra::Floor::new(own_config(set)?, blocks)?;
+            // A node that has just begun is slow; so is a loop that has.
+            floor.bare(batch)?;
+            floor.ours()?;
+            let of = |cost: cassandra::Cost| if cpu { cost.cpu_us } else { cost.rate };
+            let unit = if cpu { "CPU us an order" } else { "orders a second" };
+            println!("pair   bare, {batch} a batch   orders store   ratio   ({unit})");
+            let ratios = compare(
+                pairs,
+                || floor.bare(batch).map(of),
+                || floor.ours().map(of),
+                show([19, 14], if cpu { 2 } else { 0 }),
+            );
+            floor.drop_keyspace()?;
+            conclude(&ratios?);
+            Ok(())
+        }
+        Command::Clickhouse { pairs, blocks, orders } => {
+            let set = vec![("process.block_records".to_owned(), orders.to_string())];
+            let records = Orders::of(&Data::generated(orders * blocks, 1, true)?.payload)?;
+            let config = own_config(set)?;
+            let made = records.with_block_records(orders).blocks()?;
+            let floor = RefCell::new(clickhouse::Floor::new(config, made)?);
+            floor.borrow().bare()?;
+            println!("pair   bare insert   rollups   ratio   (ms a block of {orders} orders)");
+            let (bare, ours) = (|| floor.borrow().bare(), || floor.borrow_mut().ours());
+            let ratios = compare(pairs, bare, ours, show([14, 9], 2));
+            floor.into_inner().drop_database()?;
+            conclude(&ratios?);
+            Ok(())
+        }
     }
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("KEY=VALUE is wanted")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// The configuration of the environment, with a keyspace and a database of its own.
+fn own_config(mut set: Vec<(String, String)>) -> Result<Config> {
+    let name = format!("floor_{}", std::process::id());
+    set.extend(["cassandra.keyspace", "clickhouse.database"].map(|key| (key.to_owned(), name.clone())));
+    Ok(Config::read(&Layers::load(None, None, std::env::vars(), &set)?)?)
 }
 
 /// Prints each pair as it is taken, in columns of these widths.

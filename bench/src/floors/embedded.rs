@@ -50,6 +50,13 @@ impl Orders {
         Ok(Self { config, records })
     }
 
+    /// The same orders in blocks of so many records.
+    #[must_use]
+    pub fn with_block_records(mut self, records: usize) -> Self {
+        self.config.process.block_records = records;
+        self
+    }
+
     /// Orders a second of the bare loop.
     ///
     /// # Errors
@@ -173,7 +180,10 @@ impl Orders {
     }
 
     /// What the records come to, in blocks as large as they may get; made before the clock starts.
-    fn blocks(&self) -> Result<Vec<Block>> {
+    ///
+    /// # Errors
+    /// Where the dimension cannot be read.
+    pub fn blocks(&self) -> Result<Vec<Block>> {
         let recipe = wire::recipe(&self.config);
         let dimension = Dimension::open(None).map_err(anyhow::Error::msg)?;
         let customers = dimension.current();

@@ -5,9 +5,10 @@
 -- block, and 1 in blocks, which the engine adds up like the sums: 2 there is a block that is stored twice. Its own sums
 -- have columns of their own, so that whoever adds up the whole table is right.
 --
--- The engine forgets tokens when it has seen as many later ones as the window has. A processor looks for its block less
--- than 30 seconds before it sends, so a window of some minutes keeps every doubling out; this one holds a day of six
--- partitions with a block each second, in case one partition's server-side state stays unclear for so long.
+-- The engine forgets tokens when it has seen as many later ones as the window has. This one holds a day of six partitions
+-- with a block each second, 518,400, and some more. Full, it takes 140 MB of memory and 40 MB of disk, and an insert takes
+-- no longer. A processor looks for its block less than 30 seconds before it sends it, so that far less would do where
+-- memory is short.
 CREATE TABLE IF NOT EXISTS {database}.sales_by_minute (
     minute DateTime('UTC'),
     currency LowCardinality(String),

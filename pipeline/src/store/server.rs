@@ -63,6 +63,7 @@ pub async fn connect(config: &Config, rules: &str, metrics: &Metrics) -> Result<
              processors of different rules do not run side by side: stop the others, and wait a minute"
         )));
     }
+    rollups.prepare().await?;
     let orders = metrics.stores.of(Store::Orders);
     let orders = CassandraOrders::connect(&config.cassandra, config.log.partitions, orders).await?;
     Ok(ServerStores {

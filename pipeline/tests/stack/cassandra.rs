@@ -1,7 +1,7 @@
 //! The orders store alone: rows come back as they went in, in partitions that are even, through failures.
 
 use crate::proxy::Proxy;
-use crate::servers::{NOON, Servers, TOPIC, block, block_of, block_received, order};
+use crate::servers::{NOON, Servers, block, block_of, block_received, order, topic};
 use pipeline::block::{Block, BlockRow, StoredOrder};
 use pipeline::log::partitioner;
 use pipeline::money::Currency;
@@ -59,7 +59,7 @@ fn an_order_with_every_field_comes_back_exactly_and_absent_fields_stay_absent() 
         ("category", "MEAT-PCKGD".into()),
         ("created_at", (NOON + 123_456_789).to_string()),
         ("received_at", NOON.to_string()),
-        ("topic", TOPIC.into()),
+        ("topic", topic(config).into()),
         ("partition", "3".into()),
         ("offset", "41".into()),
     ];
@@ -134,7 +134,7 @@ fn long_rows(rows: i64, bytes: usize) -> Block {
         offset: n,
     };
     let row = BlockRow {
-        topic_id: TOPIC.into(),
+        topic_id: "topic".into(),
         partition: 3,
         first: 0,
         last: rows - 1,

@@ -1,7 +1,7 @@
 //! The rollups alone: what each insert asks for takes effect, a block is one part, sums are exact.
 
 use crate::proxy::{Fault, Proxy};
-use crate::servers::{NOON, Servers, block, block_of, order};
+use crate::servers::{NOON, Servers, block, block_of, order, topic};
 use pipeline::observe::stores::Store;
 use pipeline::store::clickhouse::ClickHouseRollups;
 use pipeline::store::{Books, Stores};
@@ -49,10 +49,11 @@ fn the_settings_of_an_insert_take_effect() {
     servers.run(rollups(&servers).insert(&block_of(&servers.config, 7, &["a"]), 4)).unwrap();
     let sql = "SELECT DISTINCT name, value FROM seen ORDER BY name";
     let seen: Vec<(String, String)> = servers.run(servers.client().query(sql).fetch_all()).unwrap();
+    let token = format!("{}-3-7-4", topic(&servers.config));
     let expected = [
         ("async_insert", "0"),
         ("insert_deduplicate", "1"),
-        ("insert_deduplication_token", "topic-id-3-7-4"),
+        ("insert_deduplication_token", &token),
         ("max_execution_time", "1"),
     ];
     let one = |value: &str| {
@@ -75,7 +76,7 @@ fn an_insert_has_its_token_as_its_query_id() {
     let servers = Servers::new("query_id");
     let server =
         servers.config.clickhouse.url.strip_prefix("http://").unwrap().trim_end_matches('/').to_owned();
-    let proxy = Proxy::to(&server, "query_id=topic-id-3-7-4");
+    let proxy = Proxy::to(&server, format!("query_id={}-3-7-4", topic(&servers.config)));
     let mut config = servers.config.clickhouse.clone();
     config.url = format!("http://{}", proxy.address);
     let rollups = ClickHouseRollups::new(&config, servers.metrics.stores.of(Store::Rollups));

@@ -1,7 +1,7 @@
 //! Both stores together: a block is stored once, whoever sends it, however often, and whatever becomes of the answers.
 
 use crate::proxy::{Fault, Proxy};
-use crate::servers::{Servers, TOPIC, block_of};
+use crate::servers::{Servers, block_of, topic};
 use pipeline::block::Block;
 use pipeline::config::Config;
 use pipeline::observe::stores::Store;
@@ -25,10 +25,14 @@ fn totals(servers: &Servers) -> [(u64, i128); 2] {
 
 /// Puts a block as the processor does: again while the error may pass. Returns how many tries it took as well.
 fn put(servers: &Servers, stores: &ServerStores, block: &Arc<Block>) -> (Stored, u32) {
+    servers.run(put_again(stores, block))
+}
+
+async fn put_again(stores: &ServerStores, block: &Arc<Block>) -> (Stored, u32) {
     for tries in 1..20 {
-        match servers.run(stores.put(Arc::clone(block))) {
+        match stores.put(Arc::clone(block)).await {
             Ok(stored) => return (stored, tries),
-            Err(StoreError::Unavailable(_)) => std::thread::sleep(Duration::from_millis(50)),
+            Err(StoreError::Unavailable(_)) => tokio::time::sleep(Duration::from_millis(50)).await,
             Err(error) => panic!("{error}"),
         }
     }
@@ -85,10 +89,10 @@ fn of_many_processors_at_the_same_offset_one_wins() {
                 let ids: Vec<_> = (0..length).map(|n| format!("{first}-{n}")).collect();
                 let ids: Vec<_> = ids.iter().map(String::as_str).collect();
                 let (stores, block) = (servers.stores(), block_of(&servers.config, first * 100, &ids));
-                servers.runtime.spawn(async move { stores.put(block).await })
+                servers.runtime.spawn(async move { put_again(&stores, &block).await })
             })
             .collect();
-        let rows: Vec<_> = tasks.into_iter().map(|task| servers.run(task).unwrap().unwrap().row).collect();
+        let rows: Vec<_> = tasks.into_iter().map(|task| servers.run(task).unwrap().0.row).collect();
         assert!(rows.iter().all(|row| *row == rows[0]), "{rows:?}");
     }
     let blocks = servers.run(servers.books().blocks()).unwrap();
@@ -106,7 +110,7 @@ fn the_newest_block_of_a_partition_is_the_one_with_the_last_offset() {
         put(&servers, &stores, &block_of(&servers.config, first, &["a", "b"]));
     }
     let newest = servers.run(stores.newest_block(3)).unwrap().unwrap();
-    assert_eq!((newest.topic_id.as_str(), newest.first, newest.last), (TOPIC, 100, 101));
+    assert_eq!((newest.topic_id.as_str(), newest.first, newest.last), (topic(&servers.config), 100, 101));
     assert!(servers.run(stores.newest_block(2)).unwrap().is_none());
 }
 
@@ -117,7 +121,6 @@ fn whatever_becomes_of_a_request_or_its_answer_the_block_is_stored_once() {
     let (mut config, proxy) = behind_proxy(&servers);
     config.clickhouse.answer_timeout = Duration::from_secs(2);
     let stores = servers.connect(&config).unwrap();
-    // The client asks for the columns first, once; that is not what is to be lost.
     put(&servers, &stores, &block_of(&servers.config, 0, &["z"]));
     for (first, fault) in [(1, Fault::LoseAnswer), (2, Fault::LoseRequest), (3, Fault::KeepAnswer)] {
         proxy.fail_next(fault);
@@ -146,7 +149,8 @@ fn a_burned_token_costs_a_wait_and_another_attempt() {
     let (stored, tries) = put(&servers, &stores, &block);
     assert!(started.elapsed() >= servers.config.clickhouse.max_execution_time, "{:?}", started.elapsed());
     assert_eq!((stored.row.first, tries), (0, 1));
-    assert_eq!(servers.number("SELECT count() FROM blocks WHERE block = 'topic-id-3-0-1'"), 1);
+    let second = format!("SELECT count() FROM blocks WHERE block = '{}-3-0-1'", topic(&servers.config));
+    assert_eq!(servers.number(&second), 1);
     assert_eq!(totals(&servers)[1], (1, 1_000));
     assert!(servers.metrics.encode().contains("tillflow_store_burned_tokens_total 1"));
 }

@@ -22,7 +22,7 @@ pub enum Fault {
 
 struct Shared {
     to: SocketAddr,
-    mark: &'static str,
+    mark: String,
     fault: AtomicU8,
     faults: AtomicUsize,
     streams: Mutex<Vec<TcpStream>>,
@@ -37,12 +37,12 @@ pub struct Proxy {
 
 impl Proxy {
     /// A proxy to a server, which knows the requests it may fail by a mark in their first bytes.
-    pub fn to(server: &str, mark: &'static str) -> Self {
+    pub fn to(server: &str, mark: impl Into<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             to: server.parse().unwrap(),
-            mark,
+            mark: mark.into(),
             fault: AtomicU8::new(Fault::None as u8),
             faults: AtomicUsize::new(0),
             streams: Mutex::default(),
@@ -96,7 +96,7 @@ impl Proxy {
 fn carry_up(mut client: &TcpStream, mut server: &TcpStream, shared: &Shared, failing: &AtomicU8) {
     let mut piece = vec![0; 1 << 16];
     while let Ok(read @ 1..) = client.read(&mut piece) {
-        if String::from_utf8_lossy(&piece[..read]).contains(shared.mark) {
+        if String::from_utf8_lossy(&piece[..read]).contains(&shared.mark) {
             let fault = shared.fault.swap(Fault::None as u8, Ordering::SeqCst);
             failing.store(fault, Ordering::SeqCst);
             if fault != Fault::None as u8 {

@@ -12,9 +12,6 @@ use tokio::runtime::Runtime;
 
 /// A day in 2026, in nanoseconds of Unix time.
 pub const NOON: i64 = 1_795_348_800_000_000_000;
-/// The topic's id in all tests.
-pub const TOPIC: &str = "topic-id";
-
 /// One test's keyspace and database.
 pub struct Servers {
     pub config: Config,
@@ -110,6 +107,11 @@ impl Drop for Servers {
     }
 }
 
+/// The topic's id: one for each test, since tokens are query ids, and those are of a whole server.
+pub fn topic(config: &Config) -> &str {
+    &config.clickhouse.database
+}
+
 /// The body of an order of 10.00, two pieces, at noon.
 pub fn order(id: &str) -> String {
     format!(
@@ -124,7 +126,7 @@ pub fn block(config: &Config, first: i64, bodies: &[String]) -> Arc<Block> {
 
 /// A block whose records were received at an instant.
 pub fn block_received(config: &Config, first: i64, bodies: &[String], received_at: i64) -> Arc<Block> {
-    let mut builder = Builder::new(pipeline::wire::recipe(config), TOPIC, 3, first);
+    let mut builder = Builder::new(pipeline::wire::recipe(config), topic(config), 3, first);
     let mut growing = builder.begin(first);
     for (body, offset) in bodies.iter().zip(first..) {
         let record = LogRecord { offset, key: None, value: body.clone().into(), received_at, due_at: None };
