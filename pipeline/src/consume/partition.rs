@@ -18,6 +18,8 @@ const WAIT: Duration = Duration::from_millis(100);
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
 /// How often a block that is not full is added to before it is stored.
 const READS_PER_BLOCK: u32 = 4;
+/// So many records behind the log's end, nothing is waited for.
+const KEEP_UP: i64 = 1_000;
 /// Records that one read brings at most.
 const READ: ReadLimit = ReadLimit { records: 1_000, bytes: 512 << 10 };
 
@@ -197,7 +199,9 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
             }
             // The block waits for its time anyway. Reading each record as it comes would cost a read for each; what
             // came in is let gather, unless there is so much that it must be kept up with.
-            if records.len() < READ.records / 2 && !draining {
+            let behind = self.reader.known_end().map_or(0, |end| end - growing.next());
+            let keep_up = records.len() >= READ.records / 2 || behind >= KEEP_UP;
+            if !keep_up && !draining {
                 let left = since
                     .map_or(Duration::ZERO, |since| limits.block_interval.saturating_sub(since.elapsed()));
                 let pause = left.min(limits.block_interval / READS_PER_BLOCK);

@@ -18,7 +18,7 @@ use crate::backoff::{Backoff, jitter};
 use crate::block::Block;
 use crate::config::{self, Consistency};
 use crate::observe::stores::OneStore;
-use batches::cut;
+use batches::Batches;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use retry::{Verdict, judge};
@@ -97,11 +97,8 @@ impl CassandraOrders {
     /// may be written then.
     pub async fn put(&self, block: &Block) -> Result<(), StoreError> {
         let started = Instant::now();
-        let mut rows: Vec<_> =
-            block.orders.iter().map(|order| OrderRow::of(order, &block.row, self.buckets)).collect();
-        // Most blocks lie within one hour and one bucket, and are in order already.
-        rows.sort_by_key(OrderRow::partition_key);
-        let mut left = cut(&rows, self.config.batch_rows, self.config.batch_bytes);
+        let Self { config, buckets, .. } = self;
+        let mut left = Batches::of(block, *buckets, config.batch_rows, config.batch_bytes);
         let mut under_way = FuturesUnordered::new();
         loop {
             while under_way.len() < self.config.in_flight
@@ -117,8 +114,8 @@ impl CassandraOrders {
     }
 
     /// Writes rows of one Cassandra partition, again and again while that helps.
-    async fn write(&self, rows: &[OrderRow<'_>], started: Instant) -> Result<(), StoreError> {
-        let mut left = vec![rows];
+    async fn write(&self, rows: Vec<OrderRow<'_>>, started: Instant) -> Result<(), StoreError> {
+        let mut left = vec![rows.as_slice()];
         let mut backoff = Backoff::new(self.config.retry_pause, self.config.retry_pause_max);
         while let Some(rows) = left.pop() {
             let Err((verdict, error)) = self.send(rows).await else { continue };

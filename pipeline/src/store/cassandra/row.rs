@@ -124,10 +124,10 @@ pub(super) mod tests {
         }
     }
 
-    /// Its row, where there is one bucket.
-    pub(in crate::store::cassandra) fn row_of(order: &StoredOrder) -> OrderRow<'_> {
+    /// A block's row.
+    pub(in crate::store::cassandra) fn block_row() -> &'static BlockRow {
         static BLOCK: OnceLock<BlockRow> = OnceLock::new();
-        let block = BLOCK.get_or_init(|| BlockRow {
+        BLOCK.get_or_init(|| BlockRow {
             topic_id: "topic".into(),
             partition: 3,
             first: 0,
@@ -142,8 +142,12 @@ pub(super) mod tests {
             newest_received_at: 0,
             inserted_at: 0,
             rules: String::new(),
-        });
-        OrderRow::of(order, block, 1)
+        })
+    }
+
+    /// The row of an order, where there is one bucket.
+    pub(in crate::store::cassandra) fn row_of(order: &StoredOrder) -> OrderRow<'_> {
+        OrderRow::of(order, block_row(), 1)
     }
 
     #[test]
