@@ -4,7 +4,7 @@
 use crate::enrich::{Categories, Customers, OTHER, UNKNOWN, enrich};
 use crate::log::{DeadLetter, LogRecord};
 use crate::money::Currency;
-use crate::order::{Order, Reason, Rules};
+use crate::order::{Order, Rules};
 use crate::parse::Parser;
 use crate::rollup::{Names, Rollup, SumKey, Sums};
 use crate::time;
@@ -270,6 +270,11 @@ pub struct Growing {
 }
 
 impl Growing {
+    /// Makes room for so many orders at once; growing step by step would leave holes in the heap.
+    pub fn reserve(&mut self, orders: usize) {
+        self.orders.reserve(orders);
+    }
+
     /// Records in it.
     pub const fn records(&self) -> u64 {
         self.row.records
@@ -290,9 +295,4 @@ impl Growing {
         let Self { row, orders, rollup, dead, notes, .. } = self;
         Block { row, orders, sums: rollup.finish(), dead, notes }
     }
-}
-
-/// The index of a reason's tag among all reasons, for counting dead letters.
-pub fn reason_of(letter: &DeadLetter) -> Option<Reason> {
-    Reason::ALL.into_iter().find(|reason| reason.tag() == letter.reason)
 }

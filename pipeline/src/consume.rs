@@ -3,6 +3,7 @@
 
 mod count;
 mod partition;
+mod stop;
 
 use crate::block::Recipe;
 use crate::config;

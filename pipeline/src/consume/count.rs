@@ -1,9 +1,11 @@
 //! What a stored block adds to the metrics and to the latencies by hop.
 
-use crate::block::{Block, reason_of};
+use crate::block::Block;
+use crate::log::DeadLetter;
 use crate::observe::hops::Hop;
 use crate::observe::manage::Observed;
 use crate::observe::metrics;
+use crate::order::Reason;
 use crate::store::Stored;
 use crate::window::Window;
 
@@ -32,4 +34,9 @@ pub(super) fn count(block: &Block, stored: &Stored, window: &Window, observed: &
     let due = || block.orders.iter().filter_map(|order| order.due_at);
     observed.hops.record(Hop::Orders, stored.orders_at, due());
     observed.hops.record(Hop::Rollup, stored.rollup_at, due());
+}
+
+/// The reason of a dead letter.
+fn reason_of(letter: &DeadLetter) -> Option<Reason> {
+    Reason::ALL.into_iter().find(|reason| reason.tag() == letter.reason)
 }

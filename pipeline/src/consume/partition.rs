@@ -1,13 +1,14 @@
 //! One partition's way from the log into the stores.
 
 use super::count::count;
+use super::stop::Stop;
 use super::{Shared, Until};
 use crate::backoff::{Backoff, jitter};
 use crate::block::{Block, BlockRow, Builder, Growing};
 use crate::log::{Bounds, Deliveries, Delivery, LogError, Publish, ReadLimit, ReadPartition};
 use crate::observe::metrics;
 use crate::position;
-use crate::store::{StoreError, Stored, Stores};
+use crate::store::{Stored, Stores};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -18,6 +19,8 @@ const WAIT: Duration = Duration::from_millis(100);
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
 /// How often a block that is not full is added to before it is stored.
 const READS_PER_BLOCK: u32 = 4;
+/// The bytes of a short order: a block holds no more of them than fit.
+const SHORT_ORDER: usize = 192;
 /// So many records behind the log's end, nothing is waited for.
 const KEEP_UP: i64 = 1_000;
 /// Records that one read brings at most.
@@ -26,17 +29,6 @@ const READ: ReadLimit = ReadLimit { records: 1_000, bytes: 512 << 10 };
 /// The name of a partition's part in the health report.
 pub(super) fn part(partition: u32) -> String {
     format!("partition {partition}")
-}
-
-/// Why a partition stops before it should.
-#[derive(Debug, thiserror::Error)]
-enum Stop {
-    #[error(transparent)]
-    Lost(#[from] position::Lost),
-    #[error(transparent)]
-    Log(LogError),
-    #[error(transparent)]
-    Store(StoreError),
 }
 
 /// Runs until drained. A partition that cannot go on says so in the health report, the metrics and the log of events,
@@ -191,7 +183,10 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
             if records.is_empty() {
                 continue;
             }
-            since.get_or_insert_with(Instant::now);
+            if since.is_none() {
+                since = Some(Instant::now());
+                growing.reserve(limits.block_records.min(limits.block_bytes / SHORT_ORDER));
+            }
             let customers = customers.get_or_insert_with(|| shared.dimension.current());
             self.shared.observed.metrics.consume_records.inc_by(records.len() as u64);
             for record in &records {
@@ -286,9 +281,7 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
 
     /// Waits before the next try, or gives up where another try would fail in the same way.
     async fn pause(&mut self, stop: Stop, backoff: &mut Backoff) -> Result<(), Stop> {
-        let passing =
-            matches!(stop, Stop::Log(LogError::Unavailable(_)) | Stop::Store(StoreError::Unavailable(_)));
-        if !passing {
+        if !stop.passes() {
             return Err(stop);
         }
         tracing::warn!(partition = self.partition, error = %stop, "trying again");

@@ -1,0 +1,23 @@
+//! Why a partition stops, and whether it need.
+
+use crate::log::LogError;
+use crate::position;
+use crate::store::StoreError;
+
+/// Why a partition stops before it should.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Stop {
+    #[error(transparent)]
+    Lost(#[from] position::Lost),
+    #[error(transparent)]
+    Log(LogError),
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl Stop {
+    /// Whether trying again may help.
+    pub(super) const fn passes(&self) -> bool {
+        matches!(self, Self::Log(LogError::Unavailable(_)) | Self::Store(StoreError::Unavailable(_)))
+    }
+}
