@@ -113,7 +113,8 @@ fn resources(report: &Report) -> String {
         return "pipeline: CPU and memory were not measured\n".to_owned();
     };
     let parts = report.processes.iter().filter(|_| report.processes.len() > 1);
-    line("pipeline", used) + &parts.map(|(name, used)| line(&format!("  {name:<7}"), used)).collect::<String>()
+    line("pipeline", used)
+        + &parts.map(|(name, used)| line(&format!("  {name:<7}"), used)).collect::<String>()
 }
 
 fn facts(report: &Report) -> String {
