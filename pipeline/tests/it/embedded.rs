@@ -1,101 +1,110 @@
-//! The embedded pipeline from the outside: what goes in over HTTP is stored, counted once, and answered truthfully.
+//! The embedded way: one process on a folder with two SQLite files.
 
-use crate::support::{DEADLINE, Pipeline, balanced, eventually, exchange};
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use crate::ways::place::{Foreign, Letter, Way, Written};
+use crate::ways::wait::block_on;
+use bytes::Bytes;
+use pipeline::log::partitioner::partition;
+use pipeline::log::sqlite::{self, SqliteLogLimits, Started};
+use pipeline::log::{Deliveries, Delivery, Publish, Record};
+use rusqlite::Connection;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
 
-const ORDER: &str = r#"{"customer_id":3,"source":"Dine In","quantity":2}"#;
+/// The default.
+const PARTITIONS: u32 = 6;
+/// The embedded log keeps a key that is no text as none.
+const NO_KEY: Bytes = Bytes::from_static(&[0xff]);
 
-#[test]
-fn orders_of_every_form_are_stored_and_the_books_balance() {
-    let dir = tempfile::tempdir().unwrap();
-    let pipeline = Pipeline::start(dir.path(), &[]);
-    assert_eq!(pipeline.post(ORDER).status, 202);
-    let mixed = pipeline.post(&format!("[{ORDER},{{}},{ORDER}]"));
-    assert_eq!((mixed.status, &mixed.json()["results"][1]["reason"]), (207, &"missing_field".into()));
-    let lines = format!("{ORDER}\n\n{ORDER}\nnonsense\n");
-    let reply = pipeline.post_as("application/x-ndjson", lines.as_bytes()).unwrap().json();
-    assert_eq!((&reply["accepted"], &reply["rejected"]), (&2.into(), &1.into()));
-    let tutorial =
-        format!("POST /orderitem HTTP/1.1\r\nhost: t\r\ncontent-length: {}\r\n\r\n{ORDER}", ORDER.len());
-    assert_eq!(exchange(pipeline.orders, tutorial.as_bytes()).unwrap().status, 201);
-    eventually("all are stored", || pipeline.metric("tillflow_store_orders_total") == 6.0);
-    let total = &balanced(dir.path())["total"];
-    assert_eq!((&total["orders"], &total["total_minor"]), (&6.into(), &360_000.into()));
-    assert_eq!(pipeline.terminate(), Some(0));
+/// A data folder.
+pub struct Embedded {
+    data: PathBuf,
+    /// The folder around it, if it is to go with the test.
+    _folder: Option<TempDir>,
 }
 
-#[test]
-fn an_order_sent_again_counts_once_also_after_a_restart() {
-    let dir = tempfile::tempdir().unwrap();
-    let order = r#"{"order_id":"again","customer_id":3,"source":"Dine In","quantity":2}"#;
-    for _ in 0..3 {
-        let pipeline = Pipeline::start(dir.path(), &[]);
-        assert_eq!(pipeline.post(order).status, 202);
-        assert_eq!(pipeline.post(order).status, 202);
-        pipeline.kill();
+impl Embedded {
+    /// A folder that is not there yet.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { data: folder.path().join("data"), _folder: Some(folder) }
     }
-    let pipeline = Pipeline::start(dir.path(), &[]);
-    let total = &balanced(dir.path())["total"];
-    assert_eq!((&total["log"], &total["orders"], &total["duplicates"]), (&6.into(), &1.into(), &5.into()));
-    assert_eq!(pipeline.metric("tillflow_parse_window_ids{partition=\"2\"}").max(1.0), 1.0);
-}
 
-#[test]
-fn a_second_process_on_the_same_files_refuses_to_start() {
-    let dir = tempfile::tempdir().unwrap();
-    let _pipeline = Pipeline::start(dir.path(), &[]);
-    let second = std::process::Command::new(env!("CARGO_BIN_EXE_pipeline"))
-        .args(["embedded", "--set", "receive.listen=127.0.0.1:0", "--set", "manage.listen=", "--data-dir"])
-        .arg(dir.path())
-        .output()
-        .unwrap();
-    assert_eq!(second.status.code(), Some(2));
-    let error = String::from_utf8_lossy(&second.stderr).into_owned();
-    assert!(error.contains("in use by another process"), "{error}");
-}
-
-#[test]
-fn the_number_of_partitions_cannot_change_under_the_data() {
-    let dir = tempfile::tempdir().unwrap();
-    Pipeline::start(dir.path(), &[]).kill();
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_pipeline"))
-        .args(["embedded", "--set", "log.partitions=7", "--set", "manage.listen=", "--data-dir"])
-        .arg(dir.path())
-        .output()
-        .unwrap();
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(error.contains("log.partitions is 7") && error.contains("has 6"), "{error}");
-}
-
-#[test]
-fn a_terminated_pipeline_has_stored_what_it_accepted() {
-    let dir = tempfile::tempdir().unwrap();
-    // A block would wait for an hour; the drain does not.
-    let pipeline = Pipeline::start(dir.path(), &["process.block_interval=1h"]);
-    for _ in 0..20 {
-        assert_eq!(pipeline.post(ORDER).status, 202);
+    /// A folder of somebody else's.
+    pub fn at(data: &Path) -> Self {
+        Self { data: data.to_owned(), _folder: None }
     }
-    assert_eq!(pipeline.terminate(), Some(0));
-    assert_eq!(balanced(dir.path())["total"]["orders"], 20);
+
+    fn connect(&self, file: &str) -> Connection {
+        Connection::open(self.data.join(file)).unwrap()
+    }
 }
 
-#[test]
-fn a_connection_that_says_nothing_ends_as_an_idle_one_does() {
-    let dir = tempfile::tempdir().unwrap();
-    let pipeline = Pipeline::start(dir.path(), &["receive.head_timeout=1s"]);
-    // The second begins like POST and like the preface of HTTP/2; the third has been answered once.
-    let answered =
-        format!("POST /v1/orders HTTP/1.1\r\nhost: t\r\ncontent-length: {}\r\n\r\n{ORDER}", ORDER.len());
-    let opened = [("", 0), ("P", 0), (answered.as_str(), 1)].map(|(said, answers)| {
-        let mut stream = TcpStream::connect(pipeline.orders).unwrap();
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        stream.write_all(said.as_bytes()).unwrap();
-        (stream, said, answers)
-    });
-    for (mut stream, said, answers) in opened {
-        let mut heard = String::new();
-        stream.read_to_string(&mut heard).expect("the connection ends before the deadline");
-        assert_eq!(heard.matches("HTTP/1.1 202").count(), answers, "{said:?}: {heard}");
+impl Way for Embedded {
+    fn commands(&self) -> &'static [&'static str] {
+        &["embedded"]
+    }
+
+    fn settings(&self) -> Vec<String> {
+        vec![format!("embedded.data_dir={}", self.data.display())]
+    }
+
+    fn kills(&self) -> usize {
+        25
+    }
+
+    fn stored(&self) -> BTreeMap<String, (i64, i64)> {
+        let connection = self.connect("stores.db");
+        let mut select = connection.prepare("SELECT order_id, quantity, total_minor FROM orders").unwrap();
+        let rows = select.query_map((), |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
+    fn write(&self, records: &[Foreign<'_>]) -> Vec<Written> {
+        std::fs::create_dir_all(&self.data).unwrap();
+        let opened = sqlite::open(&self.data.join("log.db"), PARTITIONS, 1 << 20).unwrap();
+        let topic_id = opened.place.topic_id.clone();
+        let limits = SqliteLogLimits {
+            commit_records: 100,
+            commit_interval: Duration::ZERO,
+            queue_bytes: 1 << 20,
+            delivery_timeout: Duration::from_secs(10),
+        };
+        let Started { log, consumer, writer } = sqlite::start(opened, limits).unwrap();
+        let received_at = pipeline::time::now();
+        let key =
+            |record: &Foreign<'_>| record.key.map_or(NO_KEY, |key| Bytes::copy_from_slice(key.as_bytes()));
+        let own = records.iter().map(|record| Record {
+            key: key(record),
+            value: Bytes::copy_from_slice(record.value.as_bytes()),
+            received_at,
+            due_at: None,
+        });
+        let delivered = block_on(log.publish(own.collect()).wait());
+        assert_eq!(delivered, Deliveries::All(Delivery::Durable));
+        drop((log, consumer));
+        writer.join().unwrap();
+        let mut ends: BTreeMap<u32, i64> = BTreeMap::new();
+        let place = |record: &Foreign<'_>| {
+            let partition = partition(&key(record), PARTITIONS);
+            let end = ends.entry(partition).or_default();
+            *end += 1;
+            Written { topic_id: topic_id.clone(), partition, offset: *end - 1 }
+        };
+        records.iter().map(place).collect()
+    }
+
+    fn dead_letters(&self, count: usize) -> Vec<Letter> {
+        let connection = self.connect("log.db");
+        let sql = "SELECT partition, offset, CAST(value AS TEXT), reason, detail FROM dead ORDER BY 1, 2";
+        let mut select = connection.prepare(sql).unwrap();
+        let rows = select.query_map((), |row| {
+            let (partition, offset, value) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(Letter { partition, offset, value, reason: row.get(3)?, detail: row.get(4)? })
+        });
+        let found: Vec<_> = rows.unwrap().map(Result::unwrap).collect();
+        assert_eq!(found.len(), count, "{found:?}");
+        found
     }
 }

@@ -1,6 +1,7 @@
 //! The Kafka log on librdkafka's own mock cluster, which speaks Kafka's protocol over loopback: up, slow, down and gone.
 //! What only a real broker shows is tested in the stack's own tests.
 
+mod seeking;
 mod writing;
 
 use crate::support::{block_on, id_of};

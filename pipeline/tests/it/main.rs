@@ -6,20 +6,35 @@
 // So that the lints see the helpers as tests, too.
 #![cfg(test)]
 
+/// Makes a test of each function that takes a place: here a folder of the embedded way.
+macro_rules! over_this_way {
+    ($($test:ident),* $(,)?) => {
+        mod embedded {
+            use crate::embedded::Embedded;
+            use crate::ways::place::Place;
+            $(#[test]
+            fn $test() {
+                super::$test(&Place::on(Embedded::new()));
+            })*
+        }
+    };
+}
+
 mod corpus;
-mod crash;
-mod dimension;
 mod disk_full;
 mod doubled;
 mod embedded;
-mod foreign;
 mod hostile;
 mod invariants;
 mod kafka;
 mod linear;
 mod log;
 mod mutations;
+mod one_process;
 mod openapi;
+mod outcomes;
 mod positions;
 mod stores;
 mod support;
+#[path = "../ways/mod.rs"]
+mod ways;

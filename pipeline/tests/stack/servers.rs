@@ -29,15 +29,12 @@ impl Servers {
 
     /// The names of a keyspace and a database that are not there, with more settings.
     pub fn bare(test: &str, settings: &[(&str, &str)]) -> Self {
-        for name in ["PIPELINE_CASSANDRA_NODES", "PIPELINE_CLICKHOUSE_URL"] {
+        for name in ["PIPELINE_KAFKA_BROKERS", "PIPELINE_CASSANDRA_NODES", "PIPELINE_CLICKHOUSE_URL"] {
             assert!(
                 std::env::var(name).is_ok(),
                 "{name} must name a server: these tests check nothing without one"
             );
         }
-        let environment = std::env::vars().filter(|(name, _)| {
-            name.starts_with("PIPELINE_CASSANDRA_") || name.starts_with("PIPELINE_CLICKHOUSE_")
-        });
         let name = format!("test_{test}_{}", std::process::id());
         let own = [
             ("cassandra.keyspace", name.as_str()),
@@ -48,7 +45,7 @@ impl Servers {
         ];
         let flags: Vec<_> =
             own.iter().chain(settings).map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let config = Config::read(&Layers::load(None, None, environment, &flags).unwrap()).unwrap();
+        let config = Config::read(&Layers::load(None, None, std::env::vars(), &flags).unwrap()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         Self { config, runtime: runtime.unwrap(), metrics: Metrics::default() }
     }

@@ -147,7 +147,8 @@ fn poll(consumer: &BaseConsumer<Group>, stopped: &AtomicBool) {
 }
 
 /// Takes the queues of partitions, assigns them by `how`, at their ends and paused: a reader seeks to where the stores
-/// say, and the end is the one offset that is always in the log.
+/// say, and the end is the one offset that is always in the log. It is asked for here, since librdkafka, told to begin at
+/// the end, asks later by itself, and where the answer is overtaken by a seek it asks once more and goes there after all.
 fn assign(
     consumer: &Arc<BaseConsumer<Group>>,
     place: &Arc<Place>,
@@ -157,11 +158,18 @@ fn assign(
     let numbers: Vec<i32> = partitions.elements().iter().map(|element| element.partition()).collect();
     let mut readers = Vec::new();
     let mut at_end = TopicPartitionList::new();
+    let mut answers = true;
     for partition in numbers {
         let queue = PartitionQueue::take(consumer, &place.name, partition)
             .ok_or_else(|| LogError::Unavailable(format!("partition {partition} has no queue")))?;
         readers.push(KafkaReader::new(queue, Arc::clone(place), partition));
-        at_end.add_partition_offset(&place.topic, partition, Offset::End).map_err(unavailable)?;
+        // One question that is not answered is enough to wait for; a reader that is led astray notices it.
+        let asked = answers.then(|| consumer.fetch_watermarks(&place.topic, partition, place.timeout).ok());
+        let end = asked.flatten().map(|(_, end)| Offset::Offset(end));
+        answers = end.is_some();
+        at_end
+            .add_partition_offset(&place.topic, partition, end.unwrap_or(Offset::End))
+            .map_err(unavailable)?;
     }
     how(consumer, &at_end).map_err(unavailable)?;
     if !readers.is_empty() {

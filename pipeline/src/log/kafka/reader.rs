@@ -32,6 +32,11 @@ pub struct KafkaReader {
     partition: i32,
     /// The offset behind the last record that was read, unless none was or the queue brought an error.
     position: Option<i64>,
+    /// Offsets that were passed over, up to the first one behind them. Found again after a seek to its beginning, a hole
+    /// is really in the log: transactions of foreign producers leave such.
+    hole: Option<Range<i64>>,
+    /// Since when nothing comes although the log is known to go on.
+    stalled: Option<Instant>,
 }
 
 impl fmt::Debug for KafkaReader {
@@ -42,7 +47,7 @@ impl fmt::Debug for KafkaReader {
 
 impl KafkaReader {
     pub(super) fn new(queue: PartitionQueue<Group>, place: Arc<Place>, partition: i32) -> Self {
-        Self { queue, place, partition, position: None }
+        Self { queue, place, partition, position: None, hole: None, stalled: None }
     }
 
     /// Makes a call to librdkafka that waits for the broker, on the runtime's threads for such calls.
@@ -82,6 +87,21 @@ impl KafkaReader {
         }
         self.position = Some(to);
         Ok(())
+    }
+
+    /// Sees to it that records which are known to be there come: a broker has its time to send them, and then they are
+    /// sought again.
+    fn watch(&mut self, from: i64) {
+        if self.known_end().is_none_or(|end| end <= from) {
+            self.stalled = None;
+        } else if self.stalled.get_or_insert_with(Instant::now).elapsed() > self.place.timeout {
+            tracing::warn!(
+                self.partition,
+                from,
+                "no record comes, though the log goes on: it is sought again"
+            );
+            (self.position, self.stalled) = (None, None);
+        }
     }
 
     /// What an error that came instead of a record means.
@@ -147,23 +167,34 @@ impl ReadPartition for KafkaReader {
             self.seek(from).await?;
         }
         let until = tokio::time::Instant::now() + wait;
-        let mut batch = Batch::default();
+        let mut batch = Batch::from(from, self.hole.clone());
         loop {
             while batch.has_room(limit) {
                 let room = limit.records - batch.rows.len();
-                if self.queue.read(room, |message| batch.add(&message, from)) == 0 {
+                if self.queue.read(room, |message| batch.add(&message)) == 0 {
                     break;
                 }
+            }
+            if let Some(hole) = batch.hole.take() {
+                // Nothing is jumped over because of a position that librdkafka has wrong: what is missing is asked for.
+                tracing::warn!(self.partition, ?hole, "offsets were passed over and are sought again");
+                self.position = None;
+                self.hole = Some(hole);
+                return Ok(batch.finish());
             }
             match (batch.rows.is_empty(), batch.failed) {
                 (true, Some(code)) => return Err(self.failed(code, from).await),
                 // What came before the error is good; the error shows again at the next read, from there on.
                 (false, Some(_)) => self.position = None,
-                (false, None) => self.position = batch.rows.last().map(|row| row.offset + 1),
+                (false, None) => {
+                    self.position = batch.rows.last().map(|row| row.offset + 1);
+                    self.stalled = None;
+                }
                 (true, None) => {
                     if tokio::time::timeout_at(until, self.queue.filled()).await.is_ok() {
                         continue;
                     }
+                    self.watch(from);
                 }
             }
             return Ok(batch.finish());
@@ -179,10 +210,15 @@ impl ReadPartition for KafkaReader {
 
 /// Records as they are read: keys and values lie in one buffer, so that a batch is one allocation, and librdkafka's own
 /// buffer, which a single message pins whole, is let go at once.
-#[derive(Default)]
 struct Batch {
     buffer: Vec<u8>,
     rows: Vec<Row>,
+    /// The offset that comes next.
+    next: i64,
+    /// A hole that was sought once already.
+    known_hole: Option<Range<i64>>,
+    /// A hole that was found, before which the batch ends.
+    hole: Option<Range<i64>>,
     failed: Option<RDKafkaErrorCode>,
 }
 
@@ -195,21 +231,34 @@ struct Row {
 }
 
 impl Batch {
-    fn has_room(&self, limit: ReadLimit) -> bool {
-        self.failed.is_none() && self.rows.len() < limit.records && self.buffer.len() < limit.bytes
+    fn from(next: i64, known_hole: Option<Range<i64>>) -> Self {
+        Self { buffer: Vec::new(), rows: Vec::new(), next, known_hole, hole: None, failed: None }
     }
 
-    fn add(&mut self, message: &Message<'_>, from: i64) {
-        if self.failed.is_some() {
+    fn has_room(&self, limit: ReadLimit) -> bool {
+        self.failed.is_none()
+            && self.hole.is_none()
+            && self.rows.len() < limit.records
+            && self.buffer.len() < limit.bytes
+    }
+
+    fn add(&mut self, message: &Message<'_>) {
+        if self.failed.is_some() || self.hole.is_some() {
             return;
         }
         if let Some(code) = message.error() {
             self.failed = Some(code);
             return;
         }
-        if message.offset() < from {
+        if message.offset() < self.next {
             return;
         }
+        let passed_over = self.next..message.offset();
+        if !passed_over.is_empty() && self.known_hole.as_ref() != Some(&passed_over) {
+            self.hole = Some(passed_over);
+            return;
+        }
+        self.next = message.offset() + 1;
         let instant = |name| std::str::from_utf8(message.header(name)?).ok()?.parse().ok();
         let own_time = || message.timestamp().unwrap_or_default().saturating_mul(1_000_000);
         let row = Row {

@@ -1,10 +1,13 @@
 //! The customers dimension while the pipeline runs: a changed file counts without a restart, a broken one does not.
 
-use crate::support::{Pipeline, balanced, block_on, eventually};
-use pipeline::store::Books;
-use pipeline::store::sqlite::SqliteBooks;
+use super::place::Place;
+use super::wait::eventually;
 use std::collections::BTreeMap;
 use std::path::Path;
+
+over_this_way! {
+    a_changed_customers_file_counts_from_then_on_and_a_broken_one_changes_nothing,
+}
 
 /// Puts the file in place as an operator should: whole.
 fn replace(path: &Path, text: &str) {
@@ -14,18 +17,15 @@ fn replace(path: &Path, text: &str) {
 }
 
 /// Orders by state.
-fn states(dir: &Path) -> BTreeMap<String, u64> {
-    let sales = block_on(SqliteBooks::new(&dir.join("stores.db")).sales()).unwrap();
-    sales.into_iter().map(|(key, sums)| (key.state, sums.orders)).collect()
+fn states(place: &Place) -> BTreeMap<String, u64> {
+    place.sales().into_iter().map(|(key, sums)| (key.state, sums.orders)).collect()
 }
 
-#[test]
-fn a_changed_customers_file_counts_from_then_on_and_a_broken_one_changes_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("customers.csv");
+fn a_changed_customers_file_counts_from_then_on_and_a_broken_one_changes_nothing(place: &Place) {
+    let file = place.folder().join("customers.csv");
     replace(&file, "customer_id,state\n1,CA\n");
     let setting = format!("order.customers={}", file.display());
-    let pipeline = Pipeline::start(dir.path(), &[&setting, "order.customers_reload=20ms"]);
+    let pipeline = place.start(&[&setting, "order.customers_reload=20ms"]);
     let mut orders = 0.0;
     let mut post = |customer: u64| {
         let order = format!(r#"{{"customer_id":{customer},"source":"Online","quantity":1}}"#);
@@ -35,7 +35,7 @@ fn a_changed_customers_file_counts_from_then_on_and_a_broken_one_changes_nothing
     };
     post(1);
     post(2);
-    assert_eq!(states(dir.path()), [("CA".into(), 1), ("unknown".into(), 1)].into());
+    assert_eq!(states(place), [("CA".into(), 1), ("unknown".into(), 1)].into());
     assert_eq!(pipeline.metric("tillflow_enrich_unknown_states_total"), 1.0);
 
     replace(&file, "customer_id,state\n1,OR\n2,WA\n");
@@ -43,12 +43,12 @@ fn a_changed_customers_file_counts_from_then_on_and_a_broken_one_changes_nothing
     assert_eq!(pipeline.metric("tillflow_enrich_customers"), 2.0);
     // The partition was idle meanwhile; its next block takes the dimension as it is when the block's first record comes.
     post(2);
-    assert_eq!(states(dir.path())["WA"], 1);
+    assert_eq!(states(place)["WA"], 1);
 
     replace(&file, "customer_id,state\n1,OR\n1,WA\n");
     eventually("the error is counted", || pipeline.metric("tillflow_enrich_reload_errors_total") == 1.0);
     assert_eq!(pipeline.metric("tillflow_enrich_customers"), 2.0);
     post(2);
-    assert_eq!(states(dir.path())["WA"], 2, "the last good dimension is still in force");
-    balanced(dir.path());
+    assert_eq!(states(place)["WA"], 2, "the last good dimension is still in force");
+    place.balanced();
 }

@@ -1,7 +1,7 @@
 //! The senders of the crash test: each remembers every order that it sent and what it was told of it, and knows apart
 //! from the pipeline what the orders come to.
 
-use crate::support::read_reply;
+use crate::ways::http::read_reply;
 use pipeline::outcomes::Outcome;
 use std::collections::BTreeMap;
 use std::io::Write;
