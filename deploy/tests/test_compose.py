@@ -204,6 +204,19 @@ class Pipeline(unittest.TestCase):
                 self.assertIn(f"INSIDE://{broker}:19092", environment["KAFKA_ADVERTISED_LISTENERS"].split(","))
                 self.assertEqual(all_services[broker]["hostname"], broker)
 
+    def test_it_is_told_only_what_it_knows(self) -> None:
+        def names(table: dict, prefix: str = "PIPELINE") -> set[str]:
+            found = set()
+            for key, value in table.items():
+                name = f"{prefix}_{key.upper()}"
+                found |= names(value, name) if isinstance(value, dict) else {name}
+            return found
+
+        known = names(tomllib.loads(text("pipeline", "default.toml")))
+        for name in OURS - {"loadgen"}:
+            for key in services(THREE_BROKERS)[name]["environment"]:
+                self.assertIn(key, known, f"{name}: the pipeline has no such setting")
+
     def test_it_starts_when_what_it_needs_is_there(self) -> None:
         def conditions(name: str, files: tuple[str, ...] = ONE_BROKER) -> dict[str, str]:
             return {on: how["condition"] for on, how in services(files)[name]["depends_on"].items()}
