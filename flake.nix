@@ -28,6 +28,7 @@
           ./Cargo.toml
           ./bench
           ./deploy/schema
+          ./deploy/versions.env
           ./loadgen
           ./pipeline
         ];

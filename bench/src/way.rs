@@ -42,7 +42,10 @@ impl Way {
     /// Where the stack is not up.
     pub fn place(self, data_dir: &Path, run: &str) -> Result<Vec<String>> {
         match self {
-            Self::Embedded => Ok(vec![format!("embedded.data_dir={}", data_dir.display())]),
+            Self::Embedded => {
+                let data_dir = format!("embedded.data_dir={}", data_dir.display());
+                Ok(vec!["mode=embedded".to_owned(), data_dir])
+            }
             Self::Native => {
                 let mut settings =
                     if std::env::var_os(BROKERS).is_some() { Vec::new() } else { addresses()? };

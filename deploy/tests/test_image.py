@@ -94,7 +94,6 @@ class Image(unittest.TestCase):
             ".git/config",
             "target/release/pipeline",
             "rust-toolchain.toml",
-            "deploy/versions.env",
             "deploy/compose/.env",
             "flake.nix",
             "pipeline/tests/it/main.rs",

@@ -30,7 +30,7 @@ struct Options {
     /// A setting over file and environment, such as receive.listen=127.0.0.1:9000. May be repeated.
     #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_value)]
     set: Vec<(String, String)>,
-    /// The folder of the embedded mode's files; short for --set embedded.data_dir=DIR.
+    /// The folder of the embedded mode's files; short for --set mode=embedded --set embedded.data_dir=DIR.
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<String>,
 }
@@ -110,7 +110,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(cli: Cli) -> Result<ExitCode> {
     let mut flags = cli.options.set;
-    flags.extend(cli.options.data_dir.map(|dir| ("embedded.data_dir".to_owned(), dir)));
+    if let Some(dir) = cli.options.data_dir {
+        let own = [("mode", "embedded".to_owned()), ("embedded.data_dir", dir)];
+        flags.extend(own.map(|(key, value)| (key.to_owned(), value)));
+    }
     let file = cli.options.config.as_deref();
     let layers = |profile| Layers::load(profile, file, std::env::vars(), &flags);
     let mode = layers(None)?.mode();

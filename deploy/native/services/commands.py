@@ -105,6 +105,8 @@ def env(settings: Settings, _options: argparse.Namespace) -> int:
     print(f"export PIPELINE_KAFKA_BROKERS={HOST}:{ports['KAFKA_PORT']}")
     print(f"export PIPELINE_CASSANDRA_NODES={HOST}:{ports['CASSANDRA_PORT']}")
     print(f"export PIPELINE_CLICKHOUSE_URL=http://{HOST}:{ports['CLICKHOUSE_HTTP_PORT']}")
+    # Where `pipeline ledger`, `order` and `sales` are to look.
+    print("export PIPELINE_MODE=servers")
     return 0
 
 
