@@ -15,7 +15,7 @@ use crate::money::Currency;
 use crate::order::Rules;
 use crate::parse::Parser;
 use crate::rollup::Sums;
-use crate::store::{Books, SalesKey, StoreError};
+use crate::store::{Books, Ends, SalesKey, StoreError};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -51,7 +51,12 @@ pub async fn draw_up<R: ReadPartition>(
 ) -> Result<Ledger, LedgerError> {
     // The stores are read before the log, so that what they hold is in the log by then, also while both grow.
     let blocks = books.blocks().await?;
-    let stored = books.orders().await?;
+    let mut ends = Ends::new();
+    for block in &blocks {
+        let end = ends.entry(block.partition).or_insert(block.last);
+        *end = block.last.max(*end);
+    }
+    let stored = books.orders(&ends).await?;
     let sales = books.sales().await?;
     let mut ledger = Ledger::default();
     let mut ids = outcomes.map(Told::read).transpose()?;

@@ -54,8 +54,12 @@ pub trait Books {
     /// All blocks, by partition and first offset. One that is stored twice stands there twice.
     fn blocks(&self) -> impl Future<Output = Result<Vec<BlockRow>, StoreError>> + Send;
 
-    /// What the orders store holds of each partition, by currency.
-    fn orders(&self) -> impl Future<Output = Result<BTreeMap<(u32, Currency), Sums>, StoreError>> + Send;
+    /// What the orders store holds of each partition, by currency, up to these ends. Orders behind them belong to blocks
+    /// under way, whose sums are not stored yet.
+    fn orders(
+        &self,
+        ends: &Ends,
+    ) -> impl Future<Output = Result<BTreeMap<(u32, Currency), Sums>, StoreError>> + Send;
 
     /// What the rollups hold, by currency, source and state.
     fn sales(&self) -> impl Future<Output = Result<BTreeMap<SalesKey, Sums>, StoreError>> + Send;
@@ -63,6 +67,9 @@ pub trait Books {
 
 /// An order as it stands in a store: each column's name and value.
 pub type Found = Vec<(String, String)>;
+
+/// The last offset of each partition's newest block.
+pub type Ends = BTreeMap<u32, i64>;
 
 /// How sales are broken down for people.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

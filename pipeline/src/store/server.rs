@@ -5,7 +5,7 @@ use super::cassandra::{CassandraBooks, CassandraOrders};
 use super::chain::{Action, Chain, Event};
 use super::clickhouse::{ClickHouseBooks, ClickHouseRollups};
 use super::schema::Report;
-use super::{Books, Found, SalesKey, StoreError, Stored, Stores};
+use super::{Books, Ends, Found, SalesKey, StoreError, Stored, Stores};
 use crate::block::{Block, BlockRow};
 use crate::config::Config;
 use crate::deadline::since_boot;
@@ -226,8 +226,8 @@ impl Books for ServerBooks {
         self.rollups.blocks().await
     }
 
-    async fn orders(&self) -> Result<BTreeMap<(u32, Currency), Sums>, StoreError> {
-        self.orders.sums().await
+    async fn orders(&self, ends: &Ends) -> Result<BTreeMap<(u32, Currency), Sums>, StoreError> {
+        self.orders.sums(ends).await
     }
 
     async fn sales(&self) -> Result<BTreeMap<SalesKey, Sums>, StoreError> {

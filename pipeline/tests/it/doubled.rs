@@ -8,7 +8,7 @@ use pipeline::ledger;
 use pipeline::log::{Bounds, LogError, LogRecord, ReadLimit, ReadPartition};
 use pipeline::money::Currency;
 use pipeline::rollup::Sums;
-use pipeline::store::{Books, SalesKey, StoreError};
+use pipeline::store::{Books, Ends, SalesKey, StoreError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +65,7 @@ impl Books for Stored {
         Ok(self.0.clone())
     }
 
-    async fn orders(&self) -> Result<BTreeMap<(u32, Currency), Sums>, StoreError> {
+    async fn orders(&self, _: &Ends) -> Result<BTreeMap<(u32, Currency), Sums>, StoreError> {
         let mut once = self.0.clone();
         once.dedup();
         Ok([((0, Currency::from_code("USD").unwrap()), self.sums(&once))].into())

@@ -50,8 +50,8 @@ impl Way for Embedded {
         vec![format!("embedded.data_dir={}", self.data.display())]
     }
 
-    fn kills(&self) -> usize {
-        25
+    fn kills(&self) -> (usize, Duration) {
+        (25, Duration::from_millis(600))
     }
 
     fn stored(&self) -> BTreeMap<String, (i64, i64)> {

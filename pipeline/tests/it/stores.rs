@@ -36,7 +36,10 @@ fn totals(books: &SqliteBooks) -> [(u64, i128); 2] {
     let sums = |all: Vec<Sums>| {
         all.iter().fold((0, 0), |(orders, total), sums| (orders + sums.orders, total + sums.total_minor))
     };
-    let orders = block_on(books.orders()).unwrap().into_values().collect();
+    let orders = block_on(books.orders(&(0..6).map(|partition| (partition, i64::MAX)).collect()))
+        .unwrap()
+        .into_values()
+        .collect();
     let sales = block_on(books.sales()).unwrap().into_values().collect();
     [sums(orders), sums(sales)]
 }

@@ -234,7 +234,9 @@ fn the_scan_adds_up_all_orders_by_partition_and_currency() {
         .collect();
     let block = block(&servers.config, 0, &bodies);
     servers.run(pipeline::store::Stores::put(&stores, block)).unwrap();
-    let sums = servers.run(servers.books().orders()).unwrap();
+    let sums = servers
+        .run(servers.books().orders(&(0..6).map(|partition| (partition, i64::MAX)).collect()))
+        .unwrap();
     let found: Vec<_> = sums
         .iter()
         .map(|((partition, currency), sums)| (*partition, currency.code().to_owned(), *sums))

@@ -77,8 +77,8 @@ impl Way for Separate {
         ]
     }
 
-    fn kills(&self) -> usize {
-        12
+    fn kills(&self) -> (usize, Duration) {
+        (12, Duration::from_secs(4))
     }
 
     fn stored(&self) -> BTreeMap<String, (i64, i64)> {

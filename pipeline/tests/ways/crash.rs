@@ -64,7 +64,7 @@ fn killed_processes_lose_no_acknowledged_order_and_count_none_twice(place: &Plac
 /// Kills some of the processes once a round, each alone and all together in turn, and says how many records each start
 /// of a processor found in the log that were not stored.
 fn rounds(place: &Place, clients: &mut [Client]) -> Vec<i64> {
-    let commands = place.way().commands();
+    let (commands, (kills, within)) = (place.way().commands(), place.way().kills());
     let mut random = Random(SEED);
     let gate = Gate::default();
     let mut pending = Vec::new();
@@ -74,7 +74,7 @@ fn rounds(place: &Place, clients: &mut [Client]) -> Vec<i64> {
         }
         let mut parts: Vec<Option<Process>> = commands.iter().map(|_| None).collect();
         let mut slowest = Duration::ZERO;
-        for round in 0..place.way().kills() {
+        for round in 0..kills {
             let missing: Vec<usize> = (0..parts.len()).filter(|part| parts[*part].is_none()).collect();
             if round % 5 == 4 {
                 // Killed while it starts, wherever that hits: while it recovers its files, or before it looks at them.
@@ -98,10 +98,10 @@ fn rounds(place: &Place, clients: &mut [Client]) -> Vec<i64> {
             }
             gate.open(parts[0].as_ref().and_then(|part| part.orders).unwrap());
             // Not a wait for something: the moment of the kill is what the test is about.
-            std::thread::sleep(Duration::from_millis(20 + random.below(600)));
+            std::thread::sleep(Duration::from_millis(20 + random.below(within.as_millis() as u64)));
             // Every combination in turn, but all of them at the end.
             let combinations = (1 << parts.len()) - 1;
-            let last = round + 1 == place.way().kills();
+            let last = round + 1 == kills;
             let chosen = if last { combinations } else { 1 + round % combinations };
             for (part, process) in parts.iter_mut().enumerate().filter(|(part, _)| chosen >> part & 1 == 1) {
                 if part == 0 {

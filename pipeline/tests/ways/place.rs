@@ -21,8 +21,9 @@ pub trait Way {
     /// The settings that make the place the test's own, as `key=value`.
     fn settings(&self) -> Vec<String>;
 
-    /// How often a test that kills may kill.
-    fn kills(&self) -> usize;
+    /// How often a test that kills may kill, and how long it lets things run at most before each kill: long enough for
+    /// blocks to be stored, and too short for all of them.
+    fn kills(&self) -> (usize, Duration);
 
     /// Quantity and total of every order in the orders store, by id, read past the product.
     fn stored(&self) -> BTreeMap<String, (i64, i64)>;

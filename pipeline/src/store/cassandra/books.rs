@@ -6,7 +6,7 @@ use super::{connect, prepare};
 use crate::config;
 use crate::money::Currency;
 use crate::rollup::Sums;
-use crate::store::{Found, StoreError};
+use crate::store::{Ends, Found, StoreError};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use scylla::client::session::Session;
@@ -60,7 +60,8 @@ impl CassandraBooks {
             prepared.set_page_size(PAGE_ROWS);
             Ok::<_, StoreError>(prepared)
         };
-        let scan = format!("SELECT partition, currency, quantity, total_minor FROM {table} WHERE {range}");
+        let scan =
+            format!("SELECT partition, offset, currency, quantity, total_minor FROM {table} WHERE {range}");
         let places = format!("SELECT DISTINCT hour, bucket FROM {table} WHERE {range}");
         let order = format!("SELECT * FROM {table} WHERE hour = ? AND bucket = ? AND order_id = ?");
         let (scan, places, order) =
@@ -68,14 +69,14 @@ impl CassandraBooks {
         Ok(Self { session, scan, places, order, buckets })
     }
 
-    /// The sums of all orders, read range by range of the ring.
+    /// The sums of all orders up to these ends, read range by range of the ring.
     ///
     /// # Errors
     /// What the nodes say.
-    pub async fn sums(&self) -> Result<Scanned, StoreError> {
+    pub async fn sums(&self, ends: &Ends) -> Result<Scanned, StoreError> {
         let mut all = Scanned::new();
         self.over_ring(
-            |range| self.sums_of(range),
+            |range| self.sums_of(range, ends),
             |sums: Scanned| {
                 for (key, sums) in sums {
                     all.entry(key).or_default().merge(sums);
@@ -86,15 +87,18 @@ impl CassandraBooks {
         Ok(all)
     }
 
-    async fn sums_of(&self, range: (i64, i64)) -> Result<Scanned, StoreError> {
+    async fn sums_of(&self, range: (i64, i64), ends: &Ends) -> Result<Scanned, StoreError> {
         let mut all = Scanned::new();
         let mut from = PagingState::start();
         loop {
             let page = self.session.execute_single_page(&self.scan, range, from).await;
             let (page, next) = page.map_err(unavailable)?;
             let page = page.into_rows_result().map_err(unavailable)?;
-            for row in page.rows::<(i32, &str, i32, i64)>().map_err(unavailable)? {
-                let (partition, code, quantity, total_minor) = row.map_err(unavailable)?;
+            for row in page.rows::<(i32, i64, &str, i32, i64)>().map_err(unavailable)? {
+                let (partition, offset, code, quantity, total_minor) = row.map_err(unavailable)?;
+                if ends.get(&partition.cast_unsigned()).is_none_or(|last| offset > *last) {
+                    continue;
+                }
                 let currency = Currency::from_code(code)
                     .ok_or_else(|| StoreError::Refused(format!("an order has the currency {code:?}")))?;
                 let sums = all.entry((partition.cast_unsigned(), currency)).or_default();

@@ -5,7 +5,7 @@ use super::{check_layout, join, unavailable};
 use crate::block::BlockRow;
 use crate::money::Currency;
 use crate::rollup::Sums;
-use crate::store::{Books, Found, SalesKey, StoreError};
+use crate::store::{Books, Ends, Found, SalesKey, StoreError};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Params, Row};
 use std::collections::BTreeMap;
@@ -71,11 +71,20 @@ impl Books for SqliteBooks {
         self.rows(&format!("SELECT {BLOCK_COLUMNS} FROM blocks ORDER BY partition, first"), [], block_row)
     }
 
-    async fn orders(&self) -> Result<BTreeMap<(u32, Currency), Sums>, StoreError> {
+    async fn orders(&self, ends: &Ends) -> Result<BTreeMap<(u32, Currency), Sums>, StoreError> {
         // The totals are added up in two parts that cannot overflow: an order's total is at most 10^13.
-        let sql = "SELECT partition, currency, count(*), sum(quantity), sum(total_minor / 1000000),
-                   sum(total_minor % 1000000) FROM orders GROUP BY partition, currency";
-        let rows = self.rows(sql, [], |row| {
+        let ends: Vec<_> = ends.iter().map(|(partition, last)| format!("({partition}, {last})")).collect();
+        if ends.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let sql = format!(
+            "WITH ends (partition, last) AS (VALUES {})
+             SELECT partition, currency, count(*), sum(quantity), sum(total_minor / 1000000),
+             sum(total_minor % 1000000) FROM orders JOIN ends USING (partition) WHERE offset <= last
+             GROUP BY partition, currency",
+            ends.join(", ")
+        );
+        let rows = self.rows(&sql, [], |row| {
             let (high, low): (i64, i64) = (row.get(4)?, row.get(5)?);
             let total_minor = i128::from(high) * 1_000_000 + i128::from(low);
             let sums =
