@@ -54,7 +54,7 @@ fn the_settings_of_an_insert_take_effect() {
         ("async_insert", "0"),
         ("insert_deduplicate", "1"),
         ("insert_deduplication_token", &token),
-        ("max_execution_time", "1"),
+        ("max_execution_time", "4"),
     ];
     let one = |value: &str| {
         if value == "false" {

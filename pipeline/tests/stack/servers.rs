@@ -39,9 +39,9 @@ impl Servers {
         let own = [
             ("cassandra.keyspace", name.as_str()),
             ("clickhouse.database", &name),
-            // A server whose insert takes longer than a second would fail the test and not spoil it.
-            ("clickhouse.max_execution_time", "1s"),
-            ("clickhouse.answer_timeout", "5s"),
+            // A server whose insert takes longer than four seconds would fail the test and not spoil it.
+            ("clickhouse.max_execution_time", "4s"),
+            ("clickhouse.answer_timeout", "10s"),
         ];
         let flags: Vec<_> =
             own.iter().chain(settings).map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
