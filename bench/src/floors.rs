@@ -10,6 +10,10 @@ pub mod embedded;
 pub mod kafka;
 pub mod receive;
 
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
 use crate::pairs::{Pair, PairsError, Ratios};
 
 /// Takes pairs of measurements, each the other's neighbour, and compares them. Which comes first changes from pair to
@@ -19,10 +23,10 @@ use crate::pairs::{Pair, PairsError, Ratios};
 /// Where a measurement fails, or is none.
 pub fn compare(
     pairs: usize,
-    mut base: impl FnMut() -> anyhow::Result<f64>,
-    mut changed: impl FnMut() -> anyhow::Result<f64>,
+    mut base: impl FnMut() -> Result<f64>,
+    mut changed: impl FnMut() -> Result<f64>,
     mut each: impl FnMut(usize, Pair),
-) -> anyhow::Result<Ratios> {
+) -> Result<Ratios> {
     let mut taken = Vec::with_capacity(pairs);
     for number in 0..pairs {
         let pair = if number % 2 == 0 {
@@ -36,4 +40,18 @@ pub fn compare(
         taken.push(pair);
     }
     Ratios::of(&taken).map_err(|error: PairsError| error.into())
+}
+
+/// Measures in an empty folder, and deletes it.
+///
+/// # Errors
+/// What the measurement or the folder says.
+pub fn in_folder(folder: &Path, measure: impl FnOnce(&Path) -> Result<f64>) -> Result<f64> {
+    if folder.exists() {
+        std::fs::remove_dir_all(folder)?;
+    }
+    std::fs::create_dir_all(folder).with_context(|| format!("failed to create {}", folder.display()))?;
+    let measured = measure(folder);
+    std::fs::remove_dir_all(folder)?;
+    measured
 }

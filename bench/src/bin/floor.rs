@@ -4,17 +4,17 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bench::data::Data;
 use bench::floors::drain::{Drained, drain};
 use bench::floors::embedded::Orders;
-use bench::floors::kafka::Log;
+use bench::floors::kafka::{Log, Producer};
 use bench::floors::receive::{Load, cpu_us_per_request, ours, sink};
-use bench::floors::{cassandra, clickhouse, compare};
+use bench::floors::{cassandra, clickhouse, compare, in_folder};
 use bench::pairs::{Pair, Ratios};
 use clap::{Parser, Subcommand};
 use loadgen::plan::Plan;
@@ -71,6 +71,9 @@ enum Command {
         /// Compare rdkafka's FutureProducer instead of the product
         #[arg(long)]
         future: bool,
+        /// Measure one of them once, for a tool such as valgrind that looks on
+        #[arg(long, value_enum)]
+        once: Option<Producer>,
     },
     /// CPU time a record: consume, parse, enrich and roll up without stores, over librdkafka draining the same topic
     Consume {
@@ -173,17 +176,23 @@ fn run(command: Command) -> Result<()> {
             conclude(&ratios);
             Ok(())
         }
-        Command::Publish { pairs, orders, batch, future } => {
+        Command::Publish { pairs, orders, batch, future, once } => {
             let log = Log::new(&Data::generated(orders, 1, true)?.payload)?;
+            if let Some(once) = once {
+                let cost = log.produce(once, batch)?;
+                println!("{cost:.3} us a record");
+                return log.delete();
+            }
             println!("pair   librdkafka   publish   ratio   (CPU us a record, {batch} a request)");
-            let ours = || if future { log.produce_future() } else { log.produce_ours(batch) };
-            let ratios = compare(pairs, || log.produce_bare(), ours, show([12, 9], 3))?;
+            let ours = if future { Producer::Future } else { Producer::Ours };
+            let bare = || log.produce(Producer::Bare, batch);
+            let ratios = compare(pairs, bare, || log.produce(ours, batch), show([12, 9], 3))?;
             conclude(&ratios);
             log.delete()
         }
         Command::Consume { pairs, orders } => {
             let log = Log::new(&Data::generated(orders, 1, true)?.payload)?;
-            log.produce_bare()?;
+            log.produce(Producer::Bare, 1)?;
             println!("pair   librdkafka   processor   ratio   (CPU us a record)");
             let ratios = compare(pairs, || log.drain_bare(), || log.drain_ours(), show([12, 11], 3))?;
             conclude(&ratios);
@@ -279,15 +288,4 @@ fn show(widths: [usize; 2], digits: usize) -> impl FnMut(usize, Pair) {
 
 fn conclude(ratios: &Ratios) {
     println!("ratio: median {:.3}, {:.3} to {:.3}", ratios.median, ratios.min, ratios.max);
-}
-
-/// Measures in an empty folder, and deletes it.
-fn in_folder(folder: &Path, measure: impl FnOnce(&Path) -> Result<f64>) -> Result<f64> {
-    if folder.exists() {
-        std::fs::remove_dir_all(folder)?;
-    }
-    std::fs::create_dir_all(folder).with_context(|| format!("failed to create {}", folder.display()))?;
-    let measured = measure(folder);
-    std::fs::remove_dir_all(folder)?;
-    measured
 }

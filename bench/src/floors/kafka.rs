@@ -22,15 +22,25 @@ use pipeline::{time, wire};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::message::OwnedHeaders;
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::watch;
-
-use crate::machine::usage;
 
 /// Records that wait for the broker at once: what many connections come to.
 const UNDER_WAY: usize = 4_096;
 /// How long one measurement may take.
 const DEADLINE: Duration = Duration::from_secs(300);
+
+/// Who produces.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum Producer {
+    /// librdkafka alone.
+    Bare,
+    /// The product's log.
+    Ours,
+    /// rdkafka's FutureProducer, which copies each record and answers each by itself.
+    Future,
+}
 
 /// A topic of its own, and the records of a measurement.
 pub struct Log {
@@ -61,20 +71,25 @@ impl Log {
         Ok(Self { config, records, runtime })
     }
 
-    /// Processor time of a record, in microseconds, when librdkafka is called and nothing else is done.
+    /// Processor time of a record, in microseconds, with `batch` records a request where there are requests, each of
+    /// which awaits its own answer.
     ///
     /// # Errors
-    /// What librdkafka says.
-    pub fn produce_bare(&self) -> Result<f64> {
+    /// Where a record is not taken.
+    pub fn produce(&self, who: Producer, batch: usize) -> Result<f64> {
+        match who {
+            Producer::Bare => self.produce_bare(),
+            Producer::Ours => self.produce_ours(batch),
+            Producer::Future => self.produce_future(),
+        }
+    }
+
+    fn produce_bare(&self) -> Result<f64> {
         let config = kafka::producer_config(&self.config.kafka, &self.config.log)?;
         self.measure(|| raw::produce(&config, &self.config.kafka.topic, &self.records))
     }
 
-    /// The same through the product's log, `batch` records a request, each request awaiting its own answer.
-    ///
-    /// # Errors
-    /// Where a record is not taken.
-    pub fn produce_ours(&self, batch: usize) -> Result<f64> {
+    fn produce_ours(&self, batch: usize) -> Result<f64> {
         let observed = Observed::default();
         let started = kafka::start(&self.config.kafka, &self.config.log, &observed)?;
         let requests: Vec<Vec<Record>> = self.records.chunks(batch).map(<[Record]>::to_vec).collect();
@@ -84,11 +99,7 @@ impl Log {
         cost
     }
 
-    /// The same through rdkafka's FutureProducer, which copies each record and answers each by itself.
-    ///
-    /// # Errors
-    /// Where a record is not taken.
-    pub fn produce_future(&self) -> Result<f64> {
+    fn produce_future(&self) -> Result<f64> {
         let config = kafka::producer_config(&self.config.kafka, &self.config.log)?;
         let producer: FutureProducer = config.create()?;
         let topic = self.config.kafka.topic.as_str();
@@ -158,10 +169,14 @@ impl Log {
     }
 
     fn measure(&self, run: impl FnOnce() -> Result<()>) -> Result<f64> {
-        let before = usage(std::process::id())?.cpu_seconds;
+        // What all threads of this process have used, to the nanosecond; /proc counts in ticks of 10 ms.
+        let used = || {
+            let used = clock_gettime(ClockId::ProcessCPUTime);
+            used.tv_sec as f64 * 1e6 + used.tv_nsec as f64 / 1e3
+        };
+        let before = used();
         run()?;
-        let after = usage(std::process::id())?.cpu_seconds;
-        Ok((after - before) * 1e6 / self.records.len() as f64)
+        Ok((used() - before) / self.records.len() as f64)
     }
 }
 
