@@ -12,7 +12,9 @@ pub mod receive;
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+
+use pipeline::log::{Completion, Deliveries, Delivery};
 
 use crate::pairs::{Pair, PairsError, Ratios};
 
@@ -54,4 +56,13 @@ pub fn in_folder(folder: &Path, measure: impl FnOnce(&Path) -> Result<f64>) -> R
     let measured = measure(folder);
     std::fs::remove_dir_all(folder)?;
     measured
+}
+
+/// Waits until the log has taken a publish, if there is one.
+async fn settle(completion: Option<Completion>) -> Result<()> {
+    let Some(completion) = completion else { return Ok(()) };
+    match completion.wait().await {
+        Deliveries::All(Delivery::Durable) => Ok(()),
+        other => bail!("the log did not take the orders: {other:?}"),
+    }
 }

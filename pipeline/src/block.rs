@@ -57,7 +57,7 @@ pub struct StoredOrder {
 }
 
 /// The row that a block leaves in the ledger.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlockRow {
     /// The identity of the topic.
     pub topic_id: String,
@@ -158,16 +158,8 @@ impl Builder {
             partition: self.partition,
             first,
             last: first - 1,
-            records: 0,
-            orders: 0,
-            duplicates: 0,
-            dead: 0,
-            quantity: 0,
-            total_minor: 0,
-            newest_created_at: 0,
-            newest_received_at: 0,
-            inserted_at: 0,
             rules: self.rules.clone(),
+            ..BlockRow::default()
         };
         Growing {
             row,

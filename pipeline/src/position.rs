@@ -76,22 +76,7 @@ mod tests {
     use super::*;
 
     fn block(last: i64) -> BlockRow {
-        BlockRow {
-            topic_id: "t".into(),
-            partition: 0,
-            first: 0,
-            last,
-            records: 0,
-            orders: 0,
-            duplicates: 0,
-            dead: 0,
-            quantity: 0,
-            total_minor: 0,
-            newest_created_at: 0,
-            newest_received_at: 0,
-            inserted_at: 0,
-            rules: String::new(),
-        }
+        BlockRow { topic_id: "t".into(), last, ..BlockRow::default() }
     }
 
     const LOG: Bounds = Bounds { first: 0, end: 100 };

@@ -10,9 +10,10 @@ use bytes::Bytes;
 use loadgen::payload::Payload;
 use pipeline::config::{Config, Layers};
 use pipeline::log::kafka;
-use pipeline::log::{Deliveries, Delivery, Publish, Record};
+use pipeline::log::{Publish, Record};
 use pipeline::time;
 
+use super::settle;
 use crate::child::{self, Pipeline};
 use crate::machine::usage;
 use crate::way::{Way, servers};
@@ -99,12 +100,9 @@ fn publish(payload: &Payload, settings: &[String]) -> Result<usize> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         for batch in records.chunks(BATCH) {
-            match started.log.publish(batch.to_vec()).wait().await {
-                Deliveries::All(Delivery::Durable) => {}
-                other => bail!("the log did not take the orders: {other:?}"),
-            }
+            settle(Some(started.log.publish(batch.to_vec()))).await?;
         }
-        Ok(())
+        anyhow::Ok(())
     })?;
     drop(started.log);
     started.poller.join().ok().context("the log's thread failed")?;

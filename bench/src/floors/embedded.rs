@@ -14,12 +14,14 @@ use pipeline::config::{Config, Layers};
 use pipeline::consume::{self, Shared, Until};
 use pipeline::enrich::Dimension;
 use pipeline::log::sqlite as sqlite_log;
-use pipeline::log::{Deliveries, Delivery, LogRecord, Publish, Record, partitioner};
+use pipeline::log::{LogRecord, Publish, Record, partitioner};
 use pipeline::observe::manage::Observed;
 use pipeline::store::sqlite as sqlite_store;
 use pipeline::{time, wire};
 use rusqlite::{Connection, params};
 use tokio::sync::watch;
+
+use super::settle;
 
 /// Orders a transaction of the log, and a publish: what the load generator's batches come to under load.
 const COMMIT: usize = 2_000;
@@ -214,14 +216,6 @@ impl Orders {
         }
         blocks.extend(partitions.into_values().filter_map(|(_, growing, _)| Some(growing?.finish())));
         Ok(blocks)
-    }
-}
-
-async fn settle(completion: Option<pipeline::log::Completion>) -> Result<()> {
-    let Some(completion) = completion else { return Ok(()) };
-    match completion.wait().await {
-        Deliveries::All(Delivery::Durable) => Ok(()),
-        other => bail!("the log did not take the orders: {other:?}"),
     }
 }
 

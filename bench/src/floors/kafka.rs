@@ -15,7 +15,7 @@ use pipeline::config::{Config, Layers};
 use pipeline::consume::{self, Shared, Until};
 use pipeline::enrich::Dimension;
 use pipeline::log::kafka::{self, KafkaConsumer};
-use pipeline::log::{Completion, Deliveries, Delivery, Publish, Record};
+use pipeline::log::{Completion, Publish, Record};
 use pipeline::observe::manage::Observed;
 use pipeline::store::{StoreError, Stored, Stores};
 use pipeline::{time, wire};
@@ -25,6 +25,8 @@ use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::watch;
+
+use super::settle;
 
 /// Records that wait for the broker at once: what many connections come to.
 const UNDER_WAY: usize = 4_096;
@@ -192,14 +194,6 @@ async fn publish(log: &impl Publish, requests: Vec<Vec<Record>>) -> Result<()> {
         settle(under_way.pop_front()).await?;
     }
     Ok(())
-}
-
-async fn settle(completion: Option<Completion>) -> Result<()> {
-    let Some(completion) = completion else { return Ok(()) };
-    match completion.wait().await {
-        Deliveries::All(Delivery::Durable) => Ok(()),
-        other => bail!("the log did not take the orders: {other:?}"),
-    }
 }
 
 async fn publish_futures(producer: &FutureProducer, topic: &str, records: &[Record]) -> Result<()> {

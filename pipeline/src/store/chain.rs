@@ -144,22 +144,7 @@ mod tests {
     use super::*;
 
     pub(super) fn row(last: i64) -> BlockRow {
-        BlockRow {
-            topic_id: "t".into(),
-            partition: 0,
-            first: 10,
-            last,
-            records: 0,
-            orders: 0,
-            duplicates: 0,
-            dead: 0,
-            quantity: 0,
-            total_minor: 0,
-            newest_created_at: 0,
-            newest_received_at: 0,
-            inserted_at: 0,
-            rules: String::new(),
-        }
+        BlockRow { topic_id: "t".into(), first: 10, last, ..BlockRow::default() }
     }
 
     const WAIT: Duration = Duration::from_secs(31);

@@ -127,22 +127,7 @@ pub(super) mod tests {
     /// A block's row.
     pub(in crate::store::cassandra) fn block_row() -> &'static BlockRow {
         static BLOCK: OnceLock<BlockRow> = OnceLock::new();
-        BLOCK.get_or_init(|| BlockRow {
-            topic_id: "topic".into(),
-            partition: 3,
-            first: 0,
-            last: 0,
-            records: 0,
-            orders: 0,
-            duplicates: 0,
-            dead: 0,
-            quantity: 0,
-            total_minor: 0,
-            newest_created_at: 0,
-            newest_received_at: 0,
-            inserted_at: 0,
-            rules: String::new(),
-        })
+        BLOCK.get_or_init(|| BlockRow { topic_id: "topic".into(), partition: 3, ..BlockRow::default() })
     }
 
     /// The row of an order, where there is one bucket.
