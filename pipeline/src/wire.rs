@@ -73,7 +73,7 @@ fn ingest<P>(config: &Config, log: P, observed: &Observed) -> Ingest<P> {
     Ingest {
         log,
         rules: config.rules.clone(),
-        admission: Admission::new(config.receive.max_in_flight_bytes, config.receive.max_in_flight_requests),
+        admission: Admission::of(&config.receive),
         limits: config.receive.clone(),
         observed: observed.clone(),
     }

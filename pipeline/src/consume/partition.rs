@@ -9,6 +9,7 @@ use crate::log::{Bounds, Deliveries, Delivery, LogError, Publish, ReadLimit, Rea
 use crate::observe::metrics;
 use crate::position::Position;
 use crate::store::{Stored, Stores};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -25,6 +26,9 @@ const SHORT_ORDER: usize = 192;
 const KEEP_UP: i64 = 1_000;
 /// Records that one read brings at most.
 const READ: ReadLimit = ReadLimit { records: 1_000, bytes: 512 << 10 };
+
+/// How often the log's end is asked for while nothing is read.
+const LAG_EVERY: Duration = Duration::from_secs(1);
 
 /// The name of a partition's part in the health report.
 pub(super) fn part(partition: u32) -> String {
@@ -237,7 +241,11 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
         let mut backoff = self.backoff();
         loop {
             let sent = Instant::now();
-            match self.shared.stores.put(Arc::clone(block)).await {
+            let stored = tokio::select! {
+                stored = self.shared.stores.put(Arc::clone(block)) => stored,
+                never = self.watch_lag() => match never {},
+            };
+            match stored {
                 Ok(stored) => {
                     self.shared.observed.metrics.store_block_seconds.observe(sent.elapsed().as_secs_f64());
                     return Ok(stored);
@@ -266,8 +274,23 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
 
     fn note_lag(&self) {
         if let Some(end) = self.reader.known_end() {
-            let lag = &self.shared.observed.metrics.consume_lag_records;
-            lag.get_or_create(&metrics::partition(self.partition)).set((end - self.position.stored()).max(0));
+            self.show_lag(end);
+        }
+    }
+
+    fn show_lag(&self, end: i64) {
+        let lag = &self.shared.observed.metrics.consume_lag_records;
+        lag.get_or_create(&metrics::partition(self.partition)).set((end - self.position.stored()).max(0));
+    }
+
+    /// Asks for the log's end, again and again: while a store is slow nothing is read, so that nothing else tells of it,
+    /// and just then somebody wants to see how fast the lag grows.
+    async fn watch_lag(&mut self) -> Infallible {
+        loop {
+            tokio::time::sleep(LAG_EVERY).await;
+            if let Ok(bounds) = self.reader.bounds().await {
+                self.show_lag(bounds.end);
+            }
         }
     }
 
@@ -291,8 +314,9 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
             return Err(stop);
         }
         tracing::warn!(partition = self.partition, error = %stop, "trying again");
-        self.note_lag();
-        tokio::time::sleep(backoff.pause(jitter())).await;
+        let pause = backoff.pause(jitter());
+        // The time is over when it is over: nothing is to be had from the log's end then.
+        let Err(_) = tokio::time::timeout(pause, self.watch_lag()).await;
         Ok(())
     }
 }
