@@ -75,6 +75,7 @@ pub fn serve() -> Server {
         log: Scripted::default(),
         rules: config.rules,
         admission: Admission::new(limits.max_in_flight_bytes, limits.max_in_flight_requests),
+        gate: receive::Gate::default(),
         limits,
         observed: Observed::default(),
     });
