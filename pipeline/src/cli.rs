@@ -1,6 +1,8 @@
 //! The command line of `pipeline`, as a library, so that the demo can be the same program: it reads the configuration, starts what is asked for, and turns signals into a clean stop.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what people read")]
 
+mod token;
+
 use crate::config::{Config, Layers, Mode};
 use crate::{time, wire};
 use anyhow::{Result, anyhow};
@@ -28,8 +30,8 @@ struct Options {
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A setting over file and environment, such as receive.listen=127.0.0.1:9000. May be repeated.
-    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_value)]
-    set: Vec<(String, String)>,
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// The folder of the embedded mode's files; short for --set mode=embedded --set embedded.data_dir=DIR.
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<String>,
@@ -67,6 +69,11 @@ enum Command {
     },
     /// Print the sales by currency, source and state.
     Sales,
+    /// Print a new random token for a client, and the line of receive.tokens_file by which it is let in.
+    Token {
+        /// Whose it is.
+        name: String,
+    },
     /// Print the configuration in force and where each value comes from.
     Config,
 }
@@ -84,15 +91,16 @@ impl Command {
     fn profile(&self, mode: Mode) -> Option<&'static str> {
         let embedded = match self {
             Self::Embedded => true,
-            Self::Ingest | Self::Process | Self::Schema { .. } => false,
+            Self::Ingest | Self::Process | Self::Schema { .. } | Self::Token { .. } => false,
             Self::Ledger { .. } | Self::Order { .. } | Self::Sales | Self::Config => mode == Mode::Embedded,
         };
         embedded.then_some("embedded")
     }
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("KEY=VALUE is wanted")?;
+/// A flag's key and value. An error does not show the text, which may hold a secret.
+fn key_value(text: &str) -> Result<(String, String)> {
+    let (key, value) = text.split_once('=').ok_or_else(|| anyhow!("--set: KEY=VALUE is wanted"))?;
     Ok((key.to_owned(), value.to_owned()))
 }
 
@@ -109,7 +117,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
-    let mut flags = cli.options.set;
+    if let Command::Token { name } = &cli.command {
+        return token::token(name);
+    }
+    let mut flags = cli.options.set.iter().map(|text| key_value(text)).collect::<Result<Vec<_>>>()?;
     if let Some(dir) = cli.options.data_dir {
         let own = [("mode", "embedded".to_owned()), ("embedded.data_dir", dir)];
         flags.extend(own.map(|(key, value)| (key.to_owned(), value)));
@@ -128,7 +139,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     // The main thread accepts connections and serves the management port; the work is done by threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match cli.command {
-        Command::Config => Ok(ExitCode::SUCCESS),
+        Command::Config | Command::Token { .. } => Ok(ExitCode::SUCCESS),
         Command::Embedded => runtime.block_on(embedded(&config)),
         Command::Ingest => runtime.block_on(ingest(&config)),
         Command::Process => runtime.block_on(process(&config)),
@@ -152,7 +163,7 @@ async fn embedded(config: &Config) -> Result<ExitCode> {
     let signals = Signals::new()?;
     let embedded = wire::start_embedded(config).await?;
     let data = format!("the data is in {}; ", config.embedded.data_dir.display());
-    greet(Some(embedded.address), embedded.manage, &data);
+    greet(Some((config, embedded.address)), embedded.manage, &data);
     signals.stop(|| embedded.stop()).await
 }
 
@@ -161,7 +172,7 @@ async fn ingest(config: &Config) -> Result<ExitCode> {
     let signals = Signals::new()?;
     let ingest = wire::start_ingest(config).await?;
     let log = format!("they go to topic {} at {}; ", config.kafka.topic, config.kafka.brokers);
-    greet(Some(ingest.address), ingest.manage, &log);
+    greet(Some((config, ingest.address)), ingest.manage, &log);
     signals.stop(|| ingest.stop()).await
 }
 
@@ -175,9 +186,11 @@ async fn process(config: &Config) -> Result<ExitCode> {
 }
 
 /// Says where things are, once they are there.
-fn greet(orders: Option<SocketAddr>, manage: Option<SocketAddr>, about: &str) {
-    let orders = orders
-        .map_or_else(String::new, |address| format!("orders are taken at http://{address}/v1/orders\n"));
+fn greet(orders: Option<(&Config, SocketAddr)>, manage: Option<SocketAddr>, about: &str) {
+    let orders = orders.map_or_else(String::new, |(config, address)| {
+        let scheme = if config.receive.access.tls.is_some() { "https" } else { "http" };
+        format!("orders are taken at {scheme}://{address}/v1/orders\n")
+    });
     let manage = manage.map_or_else(String::new, |manage| {
         format!("metrics and health are at http://{manage}/metrics and /readyz\n")
     });

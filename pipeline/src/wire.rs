@@ -12,8 +12,8 @@ use crate::config::{Config, Mode};
 use crate::enrich::Dimension;
 use crate::ledger::Ledger;
 use crate::observe::manage::{Observed, serve};
-use crate::receive::Ingest;
 use crate::receive::admission::Admission;
+use crate::receive::{Gate, Ingest};
 use crate::rollup::Sums;
 use crate::store::{Books, Found, SalesKey};
 use anyhow::{Context, Result, anyhow, bail};
@@ -69,14 +69,16 @@ pub async fn order(config: &Config, order_id: &str, around: Option<i64>) -> Resu
 }
 
 /// What takes orders in, by a configuration.
-fn ingest<P>(config: &Config, log: P, observed: &Observed) -> Ingest<P> {
-    Ingest {
+fn ingest<P>(config: &Config, log: P, observed: &Observed) -> Result<Ingest<P>> {
+    let gate = Gate::open(&config.receive.access, &observed.metrics.access);
+    Ok(Ingest {
         log,
+        gate: gate.map_err(|error| anyhow!(error))?,
         rules: config.rules.clone(),
         admission: Admission::of(&config.receive),
         limits: config.receive.clone(),
         observed: observed.clone(),
-    }
+    })
 }
 
 fn dimension(config: &Config) -> Result<Arc<Dimension>> {
