@@ -174,8 +174,10 @@ def stop(settings: Settings, names: list[str]) -> int:
     """Stops the named services alone, which stay down until the next `up`; the exit code."""
     with locked(settings):
         supervisor = Supervisor(settings)
-        services = {service.name: service for service in chosen(settings, names)}
-        left = _stop_services(supervisor, list(services), max(service.stop_s for service in services.values()) + 10)
+        # Of several brokers each is stopped by its own name.
+        services = [service for service in chosen(settings, names) if service.name in names]
+        wait_s = max(service.stop_s for service in services) + 10
+        left = _stop_services(supervisor, [service.name for service in services], wait_s)
     if left:
         raise StackError(f"{', '.join(left)} did not stop")
     return 0
