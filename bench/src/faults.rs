@@ -27,3 +27,8 @@ pub mod journal;
 pub mod report;
 pub mod scene;
 pub mod suite;
+
+pub mod outage;
+pub mod sample;
+pub mod soak;
+pub mod steady;

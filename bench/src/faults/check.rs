@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::clients::Senders;
 use super::place::Place;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+/// A soak's millions of orders are read again, too.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// What was found.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]

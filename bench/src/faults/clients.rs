@@ -31,7 +31,7 @@ pub struct Counts {
     /// Orders that were sent once more though they had been acknowledged.
     pub repeats: u64,
     /// Answers by status.
-    pub statuses: BTreeMap<u16, u64>,
+    pub statuses: BTreeMap<String, u64>,
     /// Answers that cannot be true of their orders.
     pub wrong: Vec<String>,
     /// The longest time in which no order was accepted, in seconds.
@@ -249,8 +249,8 @@ impl Sender {
         counts.requests += 1;
         let outcomes = match &reply {
             Ok(reply) => {
-                *counts.statuses.entry(reply.status).or_default() += 1;
-                outcomes(reply.status, &reply.body, numbers.len())
+                *counts.statuses.entry(reply.status.to_string()).or_default() += 1;
+                reply.outcomes(numbers.len())
             }
             Err(_) => {
                 counts.unanswered += 1;
@@ -271,48 +271,5 @@ impl Sender {
             self.connections.insert(address, connection);
         }
         outcomes.contains(&Outcome::Accepted)
-    }
-}
-
-/// What a reply says of each order.
-fn outcomes(status: u16, body: &[u8], orders: usize) -> Vec<Outcome> {
-    #[derive(Deserialize)]
-    struct Body {
-        #[serde(default)]
-        results: Vec<Told>,
-    }
-    #[derive(Deserialize)]
-    struct Told {
-        index: usize,
-        outcome: String,
-    }
-    // What a status stands for, where the body does not name an order.
-    let by_status = match status {
-        200..=299 => Outcome::Accepted,
-        408 | 429 | 503 => Outcome::Failed,
-        500..=599 => Outcome::Unknown,
-        _ => Outcome::Rejected,
-    };
-    let mut outcomes = vec![by_status; orders];
-    for told in serde_json::from_slice::<Body>(body).map(|body| body.results).unwrap_or_default() {
-        let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.tag() == told.outcome);
-        if let (Some(place), Some(outcome)) = (outcomes.get_mut(told.index), outcome) {
-            *place = outcome;
-        }
-    }
-    outcomes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reply_says_what_became_of_each_order() {
-        let body = br#"{"results":[{"index":1,"outcome":"unknown"},{"index":2,"outcome":"rejected"}]}"#;
-        let expected = [Outcome::Accepted, Outcome::Unknown, Outcome::Rejected];
-        assert_eq!(outcomes(207, body, 3), expected);
-        assert_eq!(outcomes(503, b"", 2), [Outcome::Failed; 2]);
-        assert_eq!(outcomes(504, b"{}", 1), [Outcome::Unknown]);
     }
 }

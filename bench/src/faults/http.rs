@@ -4,6 +4,9 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use pipeline::outcomes::Outcome;
+use serde::Deserialize;
+
 const CONNECT: Duration = Duration::from_secs(2);
 
 /// A connection that is kept for the next request.
@@ -58,5 +61,54 @@ impl Connection {
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body)?;
         Ok(Reply { status, body })
+    }
+}
+
+impl Reply {
+    /// What it says of each order of its request.
+    pub(super) fn outcomes(&self, orders: usize) -> Vec<Outcome> {
+        #[derive(Deserialize)]
+        struct Body {
+            #[serde(default)]
+            results: Vec<Told>,
+        }
+        #[derive(Deserialize)]
+        struct Told {
+            index: usize,
+            outcome: String,
+        }
+        // What a status stands for, where the body does not name an order.
+        let by_status = match self.status {
+            200..=299 => Outcome::Accepted,
+            408 | 429 | 503 => Outcome::Failed,
+            500..=599 => Outcome::Unknown,
+            _ => Outcome::Rejected,
+        };
+        let mut outcomes = vec![by_status; orders];
+        for told in serde_json::from_slice::<Body>(&self.body).map(|body| body.results).unwrap_or_default() {
+            let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.tag() == told.outcome);
+            if let (Some(place), Some(outcome)) = (outcomes.get_mut(told.index), outcome) {
+                *place = outcome;
+            }
+        }
+        outcomes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(status: u16, body: &[u8], orders: usize) -> Vec<Outcome> {
+        Reply { status, body: body.to_vec() }.outcomes(orders)
+    }
+
+    #[test]
+    fn a_reply_says_what_became_of_each_order() {
+        let body = br#"{"results":[{"index":1,"outcome":"unknown"},{"index":2,"outcome":"rejected"}]}"#;
+        let expected = [Outcome::Accepted, Outcome::Unknown, Outcome::Rejected];
+        assert_eq!(said(207, body, 3), expected);
+        assert_eq!(said(503, b"", 2), [Outcome::Failed; 2]);
+        assert_eq!(said(504, b"{}", 1), [Outcome::Unknown]);
     }
 }

@@ -23,7 +23,7 @@ pub struct Row {
     /// What its moments were drawn from.
     pub seed: u64,
     /// Why it failed; nothing if it passed.
-    pub failed: Option<String>,
+    pub reason: Option<String>,
     /// What was found when all had settled.
     #[serde(flatten)]
     pub found: Found,
@@ -55,7 +55,7 @@ impl Row {
             fault: planned.fault.name.to_owned(),
             step: planned.fault.step.name().to_owned(),
             seed: planned.seed,
-            failed: None,
+            reason: None,
             found: Found::default(),
             open: 0,
             retried: 0,
@@ -72,7 +72,7 @@ impl Row {
     /// Whether nothing is wrong.
     pub fn passed(&self) -> bool {
         let found = &self.found;
-        self.failed.is_none()
+        self.reason.is_none()
             && found.lost + found.doubled + found.ghosts == 0
             && found.differences.is_empty()
     }

@@ -17,7 +17,7 @@ use crate::machine::Usage;
 
 /// Time-outs of a suite that has many faults to try. What they are by default holds for the same reasons: a reply waits
 /// for longer than a delivery, an answer of ClickHouse's for longer than its own limit.
-const SHORT: [&str; 17] = [
+pub const SHORT: [&str; 17] = [
     "observe.log=info",
     "log.delivery_timeout=3s",
     "receive.reply_timeout=5s",
@@ -54,7 +54,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// A new place on servers, with the schema applied, or an embedded one. `more` are settings over the suite's.
+    /// A new place on servers, with the schema applied, or an embedded one, with more settings.
     ///
     /// # Errors
     /// Where the schema cannot be applied.
@@ -63,10 +63,10 @@ impl Place {
         name: &str,
         mark: &str,
         addresses: Option<&Addresses>,
-        more: &[String],
+        more: &[&str],
     ) -> Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("failed to create {}", folder.display()))?;
-        let mut settings: Vec<String> = SHORT.map(str::to_owned).to_vec();
+        let mut settings: Vec<String> = more.iter().map(|setting| (*setting).to_owned()).collect();
         let mut direct = Vec::new();
         match addresses {
             None => {
@@ -97,7 +97,6 @@ impl Place {
                 ]);
             }
         }
-        settings.extend_from_slice(more);
         let all: Vec<String> = settings.iter().chain(&direct).cloned().collect();
         if addresses.is_some() {
             child::complete("schema apply", &all)?;

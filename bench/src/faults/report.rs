@@ -71,7 +71,7 @@ impl Report {
             );
         }
         for row in self.rows.iter().filter(|row| !row.passed()) {
-            let reason = row.failed.clone().unwrap_or_else(|| row.found.differences.join("; "));
+            let reason = row.reason.clone().unwrap_or_else(|| row.found.differences.join("; "));
             let place =
                 row.evidence.as_ref().map_or_else(String::new, |path| format!("; see {}", path.display()));
             let _ = writeln!(out, "FAILED injection {}, {}: {reason}{place}", row.injection, row.fault);

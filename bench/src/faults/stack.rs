@@ -129,7 +129,10 @@ impl Stack {
     }
 
     /// Notes the processes of the servers.
-    fn look(&mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// Where none runs.
+    pub fn look(&mut self) -> Result<()> {
         let output = self.command(&["status"]).output().context("failed to run deploy/native/stack")?;
         let server = |line: &str| {
             let mut fields = line.split_whitespace();

@@ -27,7 +27,8 @@ pub(super) fn burn_token(scene: &mut Scene<'_>) -> Result<Instant> {
     let burn = async {
         for (partition, next) in (0..).zip(stored) {
             let token = token(&topic_id, partition, next, 0);
-            let insert = format!("INSERT INTO sales_by_minute (minute, block) VALUES (0, '{token}')");
+            let insert =
+                format!("INSERT INTO sales_by_minute (minute, block, blocks) VALUES (0, '{token}', 1)");
             client
                 .query(&insert)
                 .with_setting("async_insert", "0")

@@ -5,6 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use crate::faults::catalogue::Server;
+use crate::faults::clients::Counts;
 use crate::faults::scene::Scene;
 use crate::faults::{mounts, processes};
 
@@ -68,19 +69,19 @@ pub(super) fn kill_broker(scene: &mut Scene<'_>) -> Result<Instant> {
     let away = Instant::now();
     scene.hold(4_000, 8_000);
     let during = scene.load.counts();
-    let answers = |status: u16| {
-        let of = |counts: &crate::faults::clients::Counts| counts.statuses.get(&status).copied().unwrap_or(0);
+    let answers = |status: &str| {
+        let of = |counts: &Counts| counts.statuses.get(status).copied().unwrap_or(0);
         of(&during) - of(&before)
     };
-    let refused: u64 = [429, 503, 504, 207].map(answers).iter().sum();
+    let refused: u64 = ["429", "503", "504", "207"].map(answers).iter().sum();
     scene.notes.push(format!(
         "{service} away for {:.1} s: {} requests accepted, {refused} not or not wholly; no order was accepted for {:.1} s \
          at most",
         away.elapsed().as_secs_f64(),
-        answers(202),
+        answers("202"),
         during.longest_stall_seconds
     ));
-    if answers(202) == 0 {
+    if answers("202") == 0 {
         anyhow::bail!("ingest accepted nothing while one of three brokers was away");
     }
     let healed = Instant::now();
