@@ -1,6 +1,7 @@
 //! The command line of `pipeline`, as a library, so that the demo can be the same program: it reads the configuration, starts what is asked for, and turns signals into a clean stop.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what people read")]
 
+mod dead;
 mod read;
 mod serve;
 
@@ -57,6 +58,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List, show and send again the records that were refused.
+    Dead {
+        #[command(subcommand)]
+        what: dead::Dead,
+    },
     /// Print an order as it is stored. Exits 1 if it is not.
     Order {
         /// The order's id.
@@ -85,7 +91,9 @@ impl Command {
         let embedded = match self {
             Self::Embedded => true,
             Self::Ingest | Self::Process | Self::Schema { .. } => false,
-            Self::Ledger { .. } | Self::Order { .. } | Self::Sales | Self::Config => mode == Mode::Embedded,
+            Self::Ledger { .. } | Self::Dead { .. } | Self::Order { .. } | Self::Sales | Self::Config => {
+                mode == Mode::Embedded
+            }
         };
         embedded.then_some("embedded")
     }
@@ -142,6 +150,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             }
             Ok(if ledger.balanced() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Command::Dead { what } => runtime.block_on(dead::run(&config, what)),
         Command::Order { order_id, around } => {
             runtime.block_on(read::order(&config, &order_id, around.as_deref()))
         }
