@@ -1,9 +1,11 @@
 //! Wiring: the only place that chooses implementations. Everything else sees the traits.
 
+mod dead;
 mod embedded;
 mod processor;
 mod servers;
 
+pub use dead::{dead_letter, dead_letters, replay_dead_letters};
 pub use embedded::{Embedded, log_file, log_limits, start_embedded, stores_file};
 pub use servers::{Ingesting, Processing, apply_schema, check_schema, start_ingest, start_process};
 
@@ -15,7 +17,7 @@ use crate::observe::manage::{Observed, serve};
 use crate::receive::admission::Admission;
 use crate::receive::{Gate, Ingest};
 use crate::rollup::Sums;
-use crate::store::{Books, Found, SalesKey};
+use crate::store::{Books, Found, Lookup, SalesKey};
 use anyhow::{Context, Result, anyhow, bail};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -63,7 +65,7 @@ pub async fn sales(config: &Config) -> Result<BTreeMap<SalesKey, Sums>> {
 /// Where the orders cannot be read.
 pub async fn order(config: &Config, order_id: &str, around: Option<i64>) -> Result<Option<Found>> {
     Ok(match config.mode {
-        Mode::Embedded => embedded::books(config).order(order_id)?,
+        Mode::Embedded => embedded::books(config).order(order_id, around).await?,
         Mode::Servers => servers::books(config).await?.order(order_id, around).await?,
     })
 }

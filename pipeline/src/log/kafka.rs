@@ -5,6 +5,7 @@
 //! offset that the stores say, whatever the group has committed.
 
 mod consumer;
+mod dead;
 mod native;
 mod publisher;
 mod reader;
@@ -12,6 +13,7 @@ mod statistics;
 mod topics;
 
 pub use consumer::KafkaConsumer;
+pub use dead::KafkaDead;
 pub use publisher::{KafkaLog, Started, start};
 pub use reader::KafkaReader;
 pub use topics::{apply, check, topic_id};

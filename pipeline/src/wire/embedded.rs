@@ -125,7 +125,7 @@ pub const fn log_limits(config: &Config) -> SqliteLogLimits {
 }
 
 /// One process at a time: a second one would give offsets twice.
-fn lock(data_dir: &Path) -> Result<File> {
+pub(super) fn lock(data_dir: &Path) -> Result<File> {
     let path = data_dir.join("lock");
     let file = File::create(&path).with_context(|| format!("failed to create {}", path.display()))?;
     match file.try_lock() {
