@@ -7,9 +7,10 @@ from pathlib import Path
 
 from services import fetch, java, wire
 from services.service import Service
-from services.settings import HOST, Settings, StackError
+from services.settings import HOST, Settings, StackError, write_secret
 
 NODE = 1
+PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
 
 
 def service(settings: Settings) -> Service:
@@ -23,7 +24,8 @@ def service(settings: Settings) -> Service:
 
     def prepare() -> None:
         data.mkdir(parents=True, exist_ok=True)
-        config.write_text(properties(settings, data))
+        write_secret(config, properties(settings, data))
+        write_secret(_client_config(settings), client_properties(settings))
         if not (data / "meta.properties").exists():
             _format(settings, jars, config)
 
@@ -34,7 +36,7 @@ def service(settings: Settings) -> Service:
         command=[java.program(), *options, *_logging(settings), "-cp", f"{jars}/*", "kafka.Kafka", str(config)],
         environment={},
         prepare=prepare,
-        ready=lambda: wire.kafka_ready(port, NODE),
+        ready=lambda: wire.kafka_ready(port, NODE, settings.login),
         start_s=20,
         stop_s=30,
         memory=heap,
@@ -45,14 +47,24 @@ def service(settings: Settings) -> Service:
 def properties(settings: Settings, data: Path) -> str:
     """The broker's configuration. Internal topics are small: one broker serves one pipeline here."""
     clients, controller = settings.ports["KAFKA_PORT"], settings.ports["KAFKA_CONTROLLER_PORT"]
+    # The name of the listener that clients use is that of its protocol.
+    protocol, sasl = "PLAINTEXT", ""
+    if login := settings.login:
+        protocol = "SASL_PLAINTEXT"
+        user = f'username="{login.user}" password="{login.password}" user_{login.user}="{login.password}"'
+        sasl = f"""\
+sasl.enabled.mechanisms=PLAIN
+sasl.mechanism.inter.broker.protocol=PLAIN
+listener.name.sasl_plaintext.plain.sasl.jaas.config={PLAIN} required {user};
+"""
     return f"""\
 process.roles=broker,controller
 node.id={NODE}
 controller.quorum.voters={NODE}@{HOST}:{controller}
-listeners=PLAINTEXT://{HOST}:{clients},CONTROLLER://{HOST}:{controller}
-advertised.listeners=PLAINTEXT://{HOST}:{clients}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-inter.broker.listener.name=PLAINTEXT
+listeners={protocol}://{HOST}:{clients},CONTROLLER://{HOST}:{controller}
+advertised.listeners={protocol}://{HOST}:{clients}
+listener.security.protocol.map={protocol}:{protocol},CONTROLLER:PLAINTEXT
+inter.broker.listener.name={protocol}
 controller.listener.names=CONTROLLER
 log.dirs={data}
 num.network.threads=2
@@ -72,6 +84,18 @@ share.coordinator.state.topic.num.partitions=2
 group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms={settings["KAFKA_BROKER_SESSION_TIMEOUT_MS"]}
 broker.heartbeat.interval.ms={settings["KAFKA_BROKER_HEARTBEAT_INTERVAL_MS"]}
+{sasl}"""
+
+
+def client_properties(settings: Settings) -> str:
+    """What Kafka's own tools need to know to log in."""
+    login = settings.login
+    if login is None:
+        return ""
+    return f"""\
+security.protocol=SASL_PLAINTEXT
+sasl.mechanism=PLAIN
+sasl.jaas.config={PLAIN} required username="{login.user}" password="{login.password}";
 """
 
 
@@ -82,7 +106,13 @@ def tool(settings: Settings, main_class: str, arguments: list[str]) -> list[str]
 
 def topics(settings: Settings, arguments: list[str]) -> list[str]:
     server = ["--bootstrap-server", f"{HOST}:{settings.ports['KAFKA_PORT']}"]
+    if settings.login:
+        server += ["--command-config", str(_client_config(settings))]
     return tool(settings, "org.apache.kafka.tools.TopicCommand", [*server, *arguments])
+
+
+def _client_config(settings: Settings) -> Path:
+    return settings.run / "kafka-client.properties"
 
 
 def _tool(settings: Settings, jars: Path) -> list[str]:

@@ -8,6 +8,7 @@ mod consumer;
 mod native;
 mod publisher;
 mod reader;
+mod said;
 mod statistics;
 mod topics;
 
