@@ -27,7 +27,7 @@ use crate::observe::manage::Observed;
 use crate::observe::metrics::Copied;
 use crate::order::{Rules, is_order_id};
 use crate::outcomes::Outcome;
-use crate::publish::publish;
+use crate::publish::{Published, publish};
 use crate::time;
 use crate::validate::{Origin, validate};
 use admission::{Admission, Admitted};
@@ -143,6 +143,9 @@ impl<P: Publish> Ingest<P> {
         }
         let published =
             publish(&self.log, records, self.limits.reply_timeout, metrics, &self.observed.hops).await;
+        if let Published::All(Outcome::Failed | Outcome::Unknown, _) = published {
+            admitted.failed();
+        }
         let mut reply = reply(&checked, &published, created, list_all);
         // A single body that is no JSON at all is the client's mistake in making requests, not in its orders.
         let not_json =
@@ -167,10 +170,13 @@ impl<P: Publish> Ingest<P> {
         admitted: Option<Admitted>,
         unread: &Arc<Unread>,
     ) -> Response<Full<Bytes>> {
+        // Before the request's own room is given back: it is part of what the next one would wait for.
+        let later = matches!(reply.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        let retry_after = later.then(|| HeaderValue::from(self.admission.retry_after()));
         let body = unread.hold(reply.body, admitted, self.limits.write_timeout);
         let mut response = json(reply.status, body);
-        if matches!(reply.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(self.admission.retry_after()));
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds);
         }
         if reply.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -75,7 +75,7 @@ fn ingest<P>(config: &Config, log: P, observed: &Observed) -> Result<Ingest<P>> 
         log,
         gate: gate.map_err(|error| anyhow!(error))?,
         rules: config.rules.clone(),
-        admission: Admission::new(config.receive.max_in_flight_bytes, config.receive.max_in_flight_requests),
+        admission: Admission::of(&config.receive),
         limits: config.receive.clone(),
         observed: observed.clone(),
     })

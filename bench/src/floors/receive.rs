@@ -71,7 +71,7 @@ pub async fn ours(listen: SocketAddr, announce: impl Fn(SocketAddr)) -> Result<(
     let ingest = Ingest {
         log: VoidLog,
         rules: config.rules,
-        admission: Admission::new(limits.max_in_flight_bytes, limits.max_in_flight_requests),
+        admission: Admission::of(&limits),
         gate: Gate::default(),
         limits,
         observed: Observed::default(),

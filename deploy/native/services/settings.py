@@ -51,6 +51,7 @@ class Settings:
     values: Mapping[str, str]
     ports: Mapping[str, int]
     up_timeout_s: float
+    brokers: int
     login: Login | None = None
 
     def __getitem__(self, key: str) -> str:
@@ -123,6 +124,10 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     cache = environ.get("STACK_CACHE") or os.path.join(
         environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "tillflow", "stack"
     )
+    brokers = _number(environ, "STACK_BROKERS", "1")
+    # Two would be no better than one: both must have a record, so that the loss of either stops all.
+    if brokers not in (1, 3):
+        raise StackError(f"STACK_BROKERS is {brokers}: there is one broker, or there are three")
     home = Path(environ.get("STACK_HOME") or REPOSITORY / ".stack").absolute()
     login = _login(home) if environ.get("STACK_SECURED", "") not in ("", "0") else None
     if login:
@@ -133,6 +138,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         values=values,
         ports=ports,
         up_timeout_s=float(_number(environ, "STACK_UP_TIMEOUT", "180")),
+        brokers=brokers,
         login=login,
     )
 
