@@ -97,6 +97,8 @@ impl Cassandra {
             retry_pause_max: read.duration("cassandra.retry_pause_max"),
             retry_for: read.duration("cassandra.retry_for"),
         };
+        let built = config.authorities.is_none() || cfg!(feature = "cassandra-tls");
+        read.require("cassandra.authorities", built, "a build with the feature cassandra-tls");
         let has_node = config.nodes.iter().any(|node| !node.is_empty());
         read.require("cassandra.nodes", has_node, "at least one node");
         read.require("cassandra.keyspace", is_name(&config.keyspace), NAME);

@@ -211,6 +211,7 @@ async fn connect(config: &config::Cassandra) -> Result<Session, StoreError> {
     if !config.user.is_empty() {
         builder = builder.user(&config.user, config.password.expose());
     }
+    #[cfg(feature = "cassandra-tls")]
     if let Some(authorities) = &config.authorities {
         builder = builder.tls_context(Some(authorities.client()));
     }

@@ -181,7 +181,7 @@ fn what_is_wrong_with_a_setting_is_told_without_the_secret_in_it() {
         (set("cassandra.pasword=canary"), "did you mean cassandra.password"),
         (set("clickhouse.url=http://ann:canary@127.0.0.1:1"), "instead of a login in it"),
         (set("clickhouse.url=ftp://ann:canary@127.0.0.1:1"), "begins with http://"),
-        (set(&format!("cassandra.authorities={}", path(&file))), "there is no certificate in it"),
+        (set(&format!("clickhouse.authorities={}", path(&file))), "there is no certificate in it"),
     ] {
         let output = program().args(&arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

@@ -6,6 +6,7 @@ use crate::config::{Kafka, Log};
 use crate::log::LogError;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::RDKafkaErrorCode;
 use std::collections::BTreeMap;
 
@@ -101,7 +102,8 @@ pub fn topic_id(kafka: &Kafka, log: &Log) -> Result<String, LogError> {
 
 fn admin(kafka: &Kafka) -> Result<(AdminClient<Said>, AdminOptions), LogError> {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", &kafka.brokers);
+    // Errors are what it remembers; without a level it says none.
+    config.set_log_level(RDKafkaLogLevel::Error).set("bootstrap.servers", &kafka.brokers);
     for (name, value) in kafka.client.iter() {
         config.set(name, value);
     }
