@@ -1,6 +1,7 @@
 //! The configuration: defaults compiled in, then a file, then the environment, then flags; every error listed at once.
 
 mod access;
+mod authorities;
 mod kafka;
 mod layers;
 mod mode;
@@ -9,6 +10,7 @@ mod secret;
 mod stores;
 
 pub use access::{Access, TlsFiles};
+pub use authorities::Authorities;
 pub use kafka::Kafka;
 pub use layers::{Layers, Source};
 pub use mode::Mode;

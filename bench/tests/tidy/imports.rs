@@ -29,7 +29,7 @@ const DRIVERS: [(&str, &[&str]); 11] = [
     ("hyper_util", &["receive", "observe/manage", "store/clickhouse"]),
     ("http_body_util", &["receive", "observe/manage"]),
     // TLS: of ingest, and to the two stores.
-    ("rustls", &["receive/tls", "store/tls"]),
+    ("rustls", &["receive/tls", "config/authorities"]),
     ("tokio_rustls", &["receive/gate"]),
     ("hyper_rustls", &["store/clickhouse"]),
     ("rusqlite", &["log/sqlite", "store/sqlite"]),

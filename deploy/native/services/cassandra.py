@@ -67,7 +67,7 @@ def service(settings: Settings) -> Service:
         command=[java.program(), f"@{config}/jvm.options", "org.apache.cassandra.service.CassandraDaemon"],
         environment={},
         prepare=prepare,
-        ready=lambda: wire.cassandra_ready(ports["CASSANDRA_PORT"]),
+        ready=lambda: wire.cassandra_ready(ports["CASSANDRA_PORT"], settings.login),
         # A node whose port is taken finds that out at the end of its start, up to 20 s after it began.
         start_s=30,
         stop_s=60,
@@ -100,7 +100,7 @@ storage_port: {settings.ports["CASSANDRA_STORAGE_PORT"]}
 rpc_address: {HOST}
 start_native_transport: true
 native_transport_port: {settings.ports["CASSANDRA_PORT"]}
-authenticator: AllowAllAuthenticator
+authenticator: {"PasswordAuthenticator" if settings.login else "AllowAllAuthenticator"}
 authorizer: AllowAllAuthorizer
 role_manager: CassandraRoleManager
 data_file_directories:

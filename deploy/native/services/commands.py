@@ -113,6 +113,15 @@ def env(settings: Settings, _options: argparse.Namespace) -> int:
         print("export PIPELINE_KAFKA_MIN_INSYNC_REPLICAS=2")
     print(f"export PIPELINE_CASSANDRA_NODES={HOST}:{ports['CASSANDRA_PORT']}")
     print(f"export PIPELINE_CLICKHOUSE_URL=http://{HOST}:{ports['CLICKHOUSE_HTTP_PORT']}")
+    if login := settings.login:
+        print("export STACK_SECURED=1")
+        for store in ("CASSANDRA", "CLICKHOUSE"):
+            print(f"export PIPELINE_{store}_USER={login.user}")
+            print(f"export PIPELINE_{store}_PASSWORD_FILE={login.file}")
+        print("export PIPELINE_KAFKA_CLIENT_SECURITY_PROTOCOL=sasl_plaintext")
+        print("export PIPELINE_KAFKA_CLIENT_SASL_MECHANISMS=PLAIN")
+        print(f"export PIPELINE_KAFKA_CLIENT_SASL_USERNAME={login.user}")
+        print(f"export PIPELINE_KAFKA_CLIENT_SASL_PASSWORD_FILE={login.file}")
     # Where `pipeline ledger`, `order` and `sales` are to look.
     print("export PIPELINE_MODE=servers")
     return 0

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from services import fetch, java, wire
 from services.service import Service
-from services.settings import HOST, Settings, StackError
+from services.settings import HOST, Settings, StackError, write_secret
 
+PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
 # What the ports of one broker lie above those of the one before it.
 NEXT_BROKER = 10
 
@@ -44,7 +45,8 @@ def service(settings: Settings, node: int) -> Service:
 
     def prepare() -> None:
         data.mkdir(parents=True, exist_ok=True)
-        config.write_text(properties(settings, node, data))
+        write_secret(config, properties(settings, node, data))
+        write_secret(_client_config(settings), client_properties(settings))
         if not (data / "meta.properties").exists():
             _format(settings, jars, config)
 
@@ -55,7 +57,7 @@ def service(settings: Settings, node: int) -> Service:
         command=[java.program(), *options, *_logging(settings), "-cp", f"{jars}/*", "kafka.Kafka", str(config)],
         environment={},
         prepare=prepare,
-        ready=lambda: wire.kafka_ready(port, node),
+        ready=lambda: wire.kafka_ready(port, node, settings.login),
         start_s=20,
         stop_s=30,
         memory=heap,
@@ -70,14 +72,24 @@ def properties(settings: Settings, node: int, data: Path) -> str:
     voters = ",".join(f"{other}@{HOST}:{ports_of(settings, other)[1]}" for other in nodes)
     # With three, what two have outlives any one.
     copies, enough = (3, 2) if settings.brokers == 3 else (1, 1)
+    # The name of the listener that clients use is that of its protocol.
+    protocol, sasl = "PLAINTEXT", ""
+    if login := settings.login:
+        protocol = "SASL_PLAINTEXT"
+        user = f'username="{login.user}" password="{login.password}" user_{login.user}="{login.password}"'
+        sasl = f"""\
+sasl.enabled.mechanisms=PLAIN
+sasl.mechanism.inter.broker.protocol=PLAIN
+listener.name.sasl_plaintext.plain.sasl.jaas.config={PLAIN} required {user};
+"""
     return f"""\
 process.roles=broker,controller
 node.id={node}
 controller.quorum.voters={voters}
-listeners=PLAINTEXT://{HOST}:{clients},CONTROLLER://{HOST}:{controller}
-advertised.listeners=PLAINTEXT://{HOST}:{clients}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-inter.broker.listener.name=PLAINTEXT
+listeners={protocol}://{HOST}:{clients},CONTROLLER://{HOST}:{controller}
+advertised.listeners={protocol}://{HOST}:{clients}
+listener.security.protocol.map={protocol}:{protocol},CONTROLLER:PLAINTEXT
+inter.broker.listener.name={protocol}
 controller.listener.names=CONTROLLER
 log.dirs={data}
 num.network.threads=2
@@ -97,6 +109,18 @@ share.coordinator.state.topic.num.partitions=2
 group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms={settings["KAFKA_BROKER_SESSION_TIMEOUT_MS"]}
 broker.heartbeat.interval.ms={settings["KAFKA_BROKER_HEARTBEAT_INTERVAL_MS"]}
+{sasl}"""
+
+
+def client_properties(settings: Settings) -> str:
+    """What Kafka's own tools need to know to log in."""
+    login = settings.login
+    if login is None:
+        return ""
+    return f"""\
+security.protocol=SASL_PLAINTEXT
+sasl.mechanism=PLAIN
+sasl.jaas.config={PLAIN} required username="{login.user}" password="{login.password}";
 """
 
 
@@ -107,7 +131,13 @@ def tool(settings: Settings, main_class: str, arguments: list[str]) -> list[str]
 
 def topics(settings: Settings, arguments: list[str]) -> list[str]:
     server = ["--bootstrap-server", addresses(settings)]
+    if settings.login:
+        server += ["--command-config", str(_client_config(settings))]
     return tool(settings, "org.apache.kafka.tools.TopicCommand", [*server, *arguments])
+
+
+def _client_config(settings: Settings) -> Path:
+    return settings.run / "kafka-client.properties"
 
 
 def _tool(settings: Settings, jars: Path) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import secrets
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +34,15 @@ class StackError(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
+class Login:
+    """The one user of a secured stack. Its password is random, made at the first `up`, and stands in a file of its own."""
+
+    user: str
+    password: str = dataclasses.field(repr=False)
+    file: Path
+
+
+@dataclasses.dataclass(frozen=True)
 class Settings:
     """All that one stack needs to know. Two stacks differ in `home` and in the ports, and may share `cache`."""
 
@@ -42,6 +52,7 @@ class Settings:
     ports: Mapping[str, int]
     up_timeout_s: float
     brokers: int
+    login: Login | None = None
 
     def __getitem__(self, key: str) -> str:
         return self.values[key]
@@ -117,15 +128,35 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     # Two would be no better than one: both must have a record, so that the loss of either stops all.
     if brokers not in (1, 3):
         raise StackError(f"STACK_BROKERS is {brokers}: there is one broker, or there are three")
-    home = environ.get("STACK_HOME") or REPOSITORY / ".stack"
+    home = Path(environ.get("STACK_HOME") or REPOSITORY / ".stack").absolute()
+    login = _login(home) if environ.get("STACK_SECURED", "") not in ("", "0") else None
+    if login:
+        values |= {"CLICKHOUSE_USER": login.user, "CLICKHOUSE_PASSWORD": login.password}
     return Settings(
-        home=Path(home).absolute(),
+        home=home,
         cache=Path(cache).absolute(),
         values=values,
         ports=ports,
         up_timeout_s=float(_number(environ, "STACK_UP_TIMEOUT", "180")),
         brokers=brokers,
+        login=login,
     )
+
+
+def write_secret(file: Path, text: str) -> None:
+    """Writes a file that nobody else may read."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+        out.write(text)
+
+
+def _login(home: Path) -> Login:
+    """In the folder of the data, since Cassandra keeps a digest of the password there: `clean` removes both."""
+    file = home / "data" / "password"
+    if not file.exists():
+        write_secret(file, secrets.token_hex(16) + "\n")
+    return Login("tillflow", file.read_text(encoding="utf-8").strip(), file)
 
 
 def _number(values: Mapping[str, str], key: str, default: str) -> int:

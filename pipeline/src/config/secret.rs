@@ -99,6 +99,9 @@ impl Reader<'_> {
         let files: Vec<String> = settings.keys().filter(|name| name.ends_with(FILE)).cloned().collect();
         for file in files {
             let path = settings.remove(&file).unwrap_or_default();
+            if path.is_empty() {
+                continue;
+            }
             let name = file.trim_end_matches(FILE).to_owned();
             let content = self.content(&format!("{prefix}{file}"), &path);
             if settings.insert(name.clone(), content).is_some() {

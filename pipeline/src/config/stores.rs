@@ -1,7 +1,7 @@
 //! The sections of the two servers that the pipeline stores in.
 
-use super::Secret;
 use super::reader::Reader;
+use super::{Authorities, Secret};
 use std::time::Duration;
 
 /// `[cassandra]`.
@@ -12,6 +12,7 @@ pub struct Cassandra {
     pub keyspace: String,
     pub user: String,
     pub password: Secret,
+    pub authorities: Option<Authorities>,
     pub datacenter: String,
     pub replication_factor: usize,
     pub consistency: Consistency,
@@ -35,6 +36,7 @@ pub struct ClickHouse {
     pub database: String,
     pub user: String,
     pub password: Secret,
+    pub authorities: Option<Authorities>,
     pub connect_timeout: Duration,
     pub send_timeout: Duration,
     pub answer_timeout: Duration,
@@ -77,6 +79,7 @@ impl Cassandra {
             keyspace: read.text("cassandra.keyspace"),
             user: read.text("cassandra.user"),
             password: read.secret("cassandra.password"),
+            authorities: read.authorities("cassandra.authorities"),
             datacenter: read.text("cassandra.datacenter"),
             replication_factor: read.count("cassandra.replication_factor"),
             consistency: read
@@ -94,6 +97,8 @@ impl Cassandra {
             retry_pause_max: read.duration("cassandra.retry_pause_max"),
             retry_for: read.duration("cassandra.retry_for"),
         };
+        let built = config.authorities.is_none() || cfg!(feature = "cassandra-tls");
+        read.require("cassandra.authorities", built, "a build with the feature cassandra-tls");
         let has_node = config.nodes.iter().any(|node| !node.is_empty());
         read.require("cassandra.nodes", has_node, "at least one node");
         read.require("cassandra.keyspace", is_name(&config.keyspace), NAME);
@@ -118,14 +123,18 @@ impl ClickHouse {
             database: read.text("clickhouse.database"),
             user: read.text("clickhouse.user"),
             password: read.secret("clickhouse.password"),
+            authorities: read.authorities("clickhouse.authorities"),
             connect_timeout: read.duration("clickhouse.connect_timeout"),
             send_timeout: read.duration("clickhouse.send_timeout"),
             answer_timeout: read.duration("clickhouse.answer_timeout"),
             max_execution_time: read.duration("clickhouse.max_execution_time"),
             keep_blocks: read.duration("clickhouse.keep_blocks"),
         };
-        let is_url = config.url.starts_with("http://");
-        read.require("clickhouse.url", is_url, "a URL that begins with http://");
+        let (scheme, other) =
+            if config.authorities.is_some() { ("https", "without") } else { ("http", "with") };
+        let is_url = config.url.starts_with(&format!("{scheme}://"));
+        let wanted = format!("a URL that begins with {scheme}:// (the other {other} clickhouse.authorities)");
+        read.require("clickhouse.url", is_url, &wanted);
         let open = !config.url.contains('@');
         read.require(
             "clickhouse.url",

@@ -9,6 +9,7 @@ mod dead;
 mod native;
 mod publisher;
 mod reader;
+mod said;
 mod statistics;
 mod topics;
 

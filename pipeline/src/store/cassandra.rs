@@ -211,6 +211,10 @@ async fn connect(config: &config::Cassandra) -> Result<Session, StoreError> {
     if !config.user.is_empty() {
         builder = builder.user(&config.user, config.password.expose());
     }
+    #[cfg(feature = "cassandra-tls")]
+    if let Some(authorities) = &config.authorities {
+        builder = builder.tls_context(Some(authorities.client()));
+    }
     let nodes = || config.nodes.join(", ");
     // The driver's own time-outs are for each step; together they could take for ever.
     match tokio::time::timeout(config.connect_timeout * 4, builder.build()).await {

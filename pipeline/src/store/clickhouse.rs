@@ -18,6 +18,7 @@ use crate::config;
 use crate::observe::stores::OneStore;
 use crate::time;
 use clickhouse::{Client, Compression, RowOwned, RowRead};
+use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -196,8 +197,20 @@ fn client_without_database(config: &config::ClickHouse) -> Client {
     let mut connector = HttpConnector::new();
     connector.set_connect_timeout(Some(config.connect_timeout));
     connector.set_nodelay(true);
-    let http = HttpClient::builder(TokioExecutor::new()).pool_idle_timeout(IDLE).build(connector);
-    Client::with_http_client(http)
+    let mut http = HttpClient::builder(TokioExecutor::new());
+    http.pool_idle_timeout(IDLE);
+    let client = match &config.authorities {
+        None => Client::with_http_client(http.build(connector)),
+        Some(authorities) => {
+            connector.enforce_http(false);
+            let tls = HttpsConnectorBuilder::new()
+                .with_tls_config(authorities.client().as_ref().clone())
+                .https_only()
+                .enable_http1();
+            Client::with_http_client(http.build(tls.wrap_connector(connector)))
+        }
+    };
+    client
         .with_url(&config.url)
         .with_user(&config.user)
         .with_password(config.password.expose())

@@ -35,6 +35,7 @@ mod one_process;
 mod openapi;
 mod outcomes;
 mod positions;
+mod secrets;
 mod stores;
 mod support;
 #[path = "../ways/mod.rs"]

@@ -8,11 +8,14 @@ use crate::observe::metrics::partition;
 use rdkafka::error::RDKafkaErrorCode;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 /// Listens to one client.
 pub(super) struct Listener {
     client: &'static str,
     observed: Observed,
+    /// Why the brokers refuse the login, since they do.
+    refused: Mutex<Option<String>>,
 }
 
 /// The part of librdkafka's statistics that is shown (its STATISTICS.md says what each means).
@@ -73,7 +76,7 @@ struct Partition {
 
 impl Listener {
     pub(super) fn new(client: &'static str, observed: &Observed) -> Self {
-        Self { client, observed: observed.clone() }
+        Self { client, observed: observed.clone(), refused: Mutex::default() }
     }
 
     fn metrics(&self) -> &KafkaMetrics {
@@ -86,8 +89,15 @@ impl Listener {
 
     pub(super) fn complain(&self, code: RDKafkaErrorCode, reason: &str) {
         self.metrics().errors(self.client).inc();
-        if code == RDKafkaErrorCode::AllBrokersDown {
-            self.observed.health.down(self.part(), "no broker can be reached");
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        match code {
+            // It goes on trying, and says soon after that all brokers are down, which is less of a reason.
+            RDKafkaErrorCode::Authentication => *refused = Some(reason.to_owned()),
+            RDKafkaErrorCode::AllBrokersDown => {
+                let why = refused.as_deref().unwrap_or("no broker can be reached");
+                self.observed.health.down(self.part(), why);
+            }
+            _ => {}
         }
         tracing::warn!(client = self.client, ?code, reason, "Kafka");
     }
@@ -121,6 +131,7 @@ impl Listener {
         metrics.throttle_seconds(client).set(most(|broker| broker.throttle.p99) as f64 / 1e3);
         if up > 0 {
             self.observed.health.up(self.part());
+            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
         let partitions = statistics.topics.values().flat_map(|topic| topic.partitions.values());
         for one in partitions.filter(|one| one.partition >= 0 && one.desired) {
@@ -194,5 +205,8 @@ mod tests {
         assert!(
             observed.metrics.encode().contains("tillflow_log_client_errors_total{client=\"consumer\"} 2")
         );
+        listener.complain(RDKafkaErrorCode::Authentication, "wrong password");
+        listener.complain(RDKafkaErrorCode::AllBrokersDown, "all are");
+        assert_eq!(observed.health.complaints(), ["kafka consumer: wrong password"]);
     }
 }

@@ -1,11 +1,12 @@
 //! The topics: made when they are missing, and compared with what they should be.
 
+use super::said::Said;
 use super::{described, refused, unavailable};
 use crate::config::{Kafka, Log};
 use crate::log::LogError;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::RDKafkaErrorCode;
 use std::collections::BTreeMap;
 
@@ -24,6 +25,16 @@ struct Wanted<'k> {
 /// Where no broker answers, or a topic is there with another number of partitions.
 pub async fn apply(kafka: &Kafka, log: &Log) -> Result<Vec<String>, LogError> {
     let (admin, options) = admin(kafka)?;
+    let done = make(&admin, &options, kafka, log).await;
+    done.map_err(|error| admin.inner().context().explain(error))
+}
+
+async fn make(
+    admin: &AdminClient<Said>,
+    options: &AdminOptions,
+    kafka: &Kafka,
+    log: &Log,
+) -> Result<Vec<String>, LogError> {
     let mut done = Vec::new();
     for topic in wanted(kafka, log)? {
         let mut new = NewTopic::new(
@@ -34,7 +45,7 @@ pub async fn apply(kafka: &Kafka, log: &Log) -> Result<Vec<String>, LogError> {
         for (name, value) in &topic.settings {
             new = new.set(name, value);
         }
-        let made = admin.create_topics([&new], &options).await.map_err(unavailable)?;
+        let made = admin.create_topics([&new], options).await.map_err(unavailable)?;
         match made.into_iter().next() {
             Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {}
             Some(Err((_, code))) => {
@@ -42,14 +53,14 @@ pub async fn apply(kafka: &Kafka, log: &Log) -> Result<Vec<String>, LogError> {
             }
             _ => done.push(format!("kafka: made topic {} of {} partitions", topic.name, topic.partitions)),
         }
-        settle(&admin, &topic, kafka).await?;
-        let differing = differing(&admin, &options, &topic).await?;
+        settle(admin, &topic, kafka).await?;
+        let differing = differing(admin, options, &topic).await?;
         if !differing.is_empty() {
             let mut alter = AlterConfig::new(ResourceSpecifier::Topic(topic.name));
             for (name, value) in &topic.settings {
                 alter = alter.set(name, value);
             }
-            let altered = admin.alter_configs([&alter], &options).await.map_err(unavailable)?;
+            let altered = admin.alter_configs([&alter], options).await.map_err(unavailable)?;
             if let Some(Err((_, code))) = altered.into_iter().next() {
                 return Err(LogError::Refused(format!("topic {} could not be altered: {code}", topic.name)));
             }
@@ -73,7 +84,7 @@ pub async fn check(kafka: &Kafka, log: &Log) -> Result<Vec<String>, LogError> {
                 found.extend(differing.iter().map(|line| format!("kafka: {line}")));
             }
             Err(LogError::Refused(why)) => found.push(format!("kafka: {why}")),
-            Err(error) => return Err(error),
+            Err(error) => return Err(admin.inner().context().explain(error)),
         }
     }
     Ok(found)
@@ -85,16 +96,19 @@ pub async fn check(kafka: &Kafka, log: &Log) -> Result<Vec<String>, LogError> {
 /// Where the topic is not there or not as it should be, or no broker answers in time.
 pub fn topic_id(kafka: &Kafka, log: &Log) -> Result<String, LogError> {
     let (admin, _) = admin(kafka)?;
-    Ok(described(admin.inner(), &kafka.topic, log.partitions, kafka.timeout)?.id)
+    let found = described(admin.inner(), &kafka.topic, log.partitions, kafka.timeout);
+    Ok(found.map_err(|error| admin.inner().context().explain(error))?.id)
 }
 
-fn admin(kafka: &Kafka) -> Result<(AdminClient<DefaultClientContext>, AdminOptions), LogError> {
+fn admin(kafka: &Kafka) -> Result<(AdminClient<Said>, AdminOptions), LogError> {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", &kafka.brokers);
+    // Errors are what it remembers; without a level it says none.
+    config.set_log_level(RDKafkaLogLevel::Error).set("bootstrap.servers", &kafka.brokers);
     for (name, value) in kafka.client.iter() {
         config.set(name, value);
     }
-    let admin = config.create().map_err(|error| refused("kafka.client", &error))?;
+    let admin =
+        config.create_with_context(Said::default()).map_err(|error| refused("kafka.client", &error))?;
     let options =
         AdminOptions::new().request_timeout(Some(kafka.timeout)).operation_timeout(Some(kafka.timeout));
     Ok((admin, options))
@@ -116,11 +130,7 @@ fn wanted<'k>(kafka: &'k Kafka, log: &Log) -> Result<[Wanted<'k>; 2], LogError> 
 }
 
 /// Waits until every broker that is asked knows a topic that was just made.
-async fn settle(
-    admin: &AdminClient<DefaultClientContext>,
-    topic: &Wanted<'_>,
-    kafka: &Kafka,
-) -> Result<(), LogError> {
+async fn settle(admin: &AdminClient<Said>, topic: &Wanted<'_>, kafka: &Kafka) -> Result<(), LogError> {
     let until = tokio::time::Instant::now() + kafka.timeout;
     loop {
         match described(admin.inner(), topic.name, topic.partitions, kafka.timeout) {
@@ -136,7 +146,7 @@ async fn settle(
 }
 
 async fn differing(
-    admin: &AdminClient<DefaultClientContext>,
+    admin: &AdminClient<Said>,
     options: &AdminOptions,
     topic: &Wanted<'_>,
 ) -> Result<Vec<String>, LogError> {
