@@ -5,7 +5,7 @@ use super::cassandra::{CassandraBooks, CassandraOrders};
 use super::chain::{Action, Chain, Event};
 use super::clickhouse::{ClickHouseBooks, ClickHouseRollups};
 use super::schema::Report;
-use super::{Books, Ends, Found, SalesKey, StoreError, Stored, Stores};
+use super::{Books, Ends, Found, Lookup, SalesKey, StoreError, Stored, Stores};
 use crate::block::{Block, BlockRow};
 use crate::config::Config;
 use crate::deadline::since_boot;
@@ -44,8 +44,8 @@ struct Shared {
 /// How far a block has come.
 struct Way {
     block: Weak<Block>,
-    /// When its orders were acknowledged.
-    orders_at: Option<i64>,
+    /// When its orders were acknowledged, once they are.
+    orders_at: i64,
     chain: Chain,
 }
 
@@ -134,7 +134,7 @@ impl Shared {
             .filter(|way| std::ptr::eq(way.block.as_ptr(), Arc::as_ptr(block)))
             .unwrap_or_else(|| Way {
                 block: Arc::downgrade(block),
-                orders_at: None,
+                orders_at: 0,
                 chain: Chain::new(self.wait),
             })
     }
@@ -143,40 +143,43 @@ impl Shared {
         self.ways.lock().unwrap_or_else(PoisonError::into_inner).insert(partition, way);
     }
 
+    /// Does what the way says, until the block is there or something fails: then whoever asked waits a little, and asks
+    /// again, and it goes on from where it was.
     async fn put(&self, block: &Block, way: &mut Way) -> Result<Stored, StoreError> {
-        let orders_at = match way.orders_at {
-            Some(at) => at,
-            None => {
-                self.orders.put(block).await?;
-                *way.orders_at.insert(time::now())
-            }
-        };
         loop {
             let event = match way.chain.next(since_boot()) {
-                Action::Look => match self.rollups.find(&block.row).await? {
-                    Some(row) => Event::Found(row),
-                    None => Event::Absent,
-                },
-                Action::Send { attempt } => match self.rollups.insert(block, attempt).await {
-                    Ok(()) => Event::Acknowledged,
-                    Err(error @ StoreError::Refused(_)) => return Err(error),
-                    Err(error) => {
-                        // Whoever asked waits a little, and asks again: then it is looked whether it came in after all.
-                        way.chain.on(Event::Failed);
+                Action::Write => self.orders.put(block).await.map(|()| {
+                    way.orders_at = time::now();
+                    Event::Written
+                }),
+                Action::Look => {
+                    self.rollups.find(&block.row).await.map(|found| found.map_or(Event::Absent, Event::Found))
+                }
+                Action::Send { attempt } => {
+                    let sent = self.rollups.insert(block, attempt).await;
+                    if matches!(sent, Err(StoreError::Unavailable(_))) {
                         self.metrics.request_retries.inc();
-                        return Err(error);
                     }
-                },
+                    sent.map(|()| Event::Acknowledged)
+                }
                 Action::Wait(long) => {
                     let row = &block.row;
                     tracing::warn!(row.partition, row.first, "acknowledged but not there: waits for it");
                     self.metrics.burned.inc();
                     tokio::time::sleep(long).await;
-                    Event::Waited
+                    Ok(Event::Waited)
                 }
-                Action::Done(row) => return Ok(Stored { row, orders_at, rollup_at: time::now() }),
+                Action::Done(row) => {
+                    return Ok(Stored { row, orders_at: way.orders_at, rollup_at: time::now() });
+                }
             };
-            way.chain.on(event);
+            match event {
+                Ok(event) => way.chain.on(event),
+                Err(error) => {
+                    way.chain.on(Event::Failed);
+                    return Err(error);
+                }
+            }
         }
     }
 }
@@ -211,13 +214,19 @@ impl ServerBooks {
         let orders = CassandraBooks::connect(&config.cassandra, config.log.partitions).await?;
         Ok(Self { orders, rollups: ClickHouseBooks::new(&config.clickhouse) })
     }
+}
 
-    /// The order of an id, found at once where its `created_at` is known.
-    ///
-    /// # Errors
-    /// What Cassandra says.
-    pub async fn order(&self, order_id: &str, created_at: Option<i64>) -> Result<Option<Found>, StoreError> {
-        self.orders.order(order_id, created_at).await
+impl Lookup for ServerBooks {
+    async fn order(&self, order_id: &str, about: Option<i64>) -> Result<Option<Found>, StoreError> {
+        self.orders.order(order_id, about).await
+    }
+
+    async fn order_at(&self, order_id: &str, created_at: i64) -> Result<Option<Found>, StoreError> {
+        self.orders.order_at(order_id, created_at).await
+    }
+
+    async fn ends(&self) -> Result<Ends, StoreError> {
+        self.rollups.ends().await
     }
 }
 

@@ -9,6 +9,7 @@ pub mod running;
 pub mod wait;
 
 mod crash;
+mod dead;
 mod dimension;
 mod orders;
 mod records;

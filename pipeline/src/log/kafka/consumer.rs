@@ -52,7 +52,7 @@ impl KafkaConsumer {
     /// # Errors
     /// Where a setting is wrong.
     pub fn join(kafka: &Kafka, topic_id: String, observed: &Observed) -> Result<Self, LogError> {
-        let (consumer, _, changes) = open(kafka, topic_id, observed)?;
+        let (consumer, _, changes) = open(kafka, topic_id, observed, false)?;
         consumer.subscribe(&[&kafka.topic]).map_err(unavailable)?;
         Self::follow(consumer, changes)
     }
@@ -66,7 +66,7 @@ impl KafkaConsumer {
         log: &Log,
         topic_id: String,
     ) -> Result<(Vec<KafkaReader>, Self), LogError> {
-        let (consumer, place, changes) = open(kafka, topic_id, &Observed::default())?;
+        let (consumer, place, changes) = open(kafka, topic_id, &Observed::default(), true)?;
         let mut all = TopicPartitionList::new();
         for partition in 0..log.partitions {
             all.add_partition(&kafka.topic, i32::try_from(partition).unwrap_or(i32::MAX));
@@ -111,11 +111,15 @@ impl Consume for KafkaConsumer {
 
 type Opened = (Arc<BaseConsumer<Group>>, Arc<Place>, mpsc::UnboundedReceiver<Assignment<KafkaReader>>);
 
-fn open(kafka: &Kafka, id: String, observed: &Observed) -> Result<Opened, LogError> {
+fn open(kafka: &Kafka, id: String, observed: &Observed, ends: bool) -> Result<Opened, LogError> {
     let (sender, changes) = mpsc::unbounded_channel();
     let listener = Listener::new("consumer", observed);
     let group = Group { listener, changes: sender, member: OnceLock::new() };
-    let consumer: BaseConsumer<Group> = consumer_config(kafka)?
+    let mut settings = consumer_config(kafka)?;
+    if ends {
+        settings.set("enable.partition.eof", "true");
+    }
+    let consumer: BaseConsumer<Group> = settings
         .create_with_context(group)
         .map_err(|error| LogError::Refused(format!("kafka.consumer: {error}")))?;
     let name = CString::new(kafka.topic.as_str())
