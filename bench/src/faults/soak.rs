@@ -140,12 +140,12 @@ fn growth(samples: &[Sample], length: Duration) -> Vec<String> {
             values.sort_unstable();
             values.get(values.len() / 2).copied().unwrap_or(0)
         };
-        let all: [(&str, fn(&Sample) -> u64, u64); 3] = [
-            ("bytes beside its window", |it| it.memory_bytes.saturating_sub(it.window_bytes), GROWTH_MOST.0),
+        let bytes: fn(&Sample) -> u64 = |it| it.memory_bytes.saturating_sub(it.window_bytes);
+        for (what, of, most) in [
+            ("bytes beside its window", bytes, GROWTH_MOST.0),
             ("open files", |it| it.files, GROWTH_MOST.1),
             ("threads", |it| it.threads, GROWTH_MOST.2),
-        ];
-        for (what, of, most) in all {
+        ] {
             let (before, after) = (median(quarter, of), median(3.0 * quarter, of));
             if after > before + most {
                 reasons.push(format!("{part} grew from {before} to {after} {what}"));
@@ -156,12 +156,12 @@ fn growth(samples: &[Sample], length: Duration) -> Vec<String> {
 }
 
 fn draw(steady: &Steady, soak: &Soak) -> Result<()> {
-    let all: [(&str, &str, fn(&Sample) -> f64); 3] = [
-        ("soak-memory.svg", "resident memory, MiB", |it| it.memory_bytes as f64 / f64::from(1 << 20)),
+    let memory: fn(&Sample) -> f64 = |it| it.memory_bytes as f64 / f64::from(1 << 20);
+    for (name, title, of) in [
+        ("soak-memory.svg", "resident memory, MiB", memory),
         ("soak-files.svg", "open files", |it| it.files as f64),
         ("soak-threads.svg", "threads", |it| it.threads as f64),
-    ];
-    for (name, title, of) in all {
+    ] {
         let mut lines: BTreeMap<usize, plots::Line> = BTreeMap::new();
         for sample in &soak.samples {
             let line = lines
