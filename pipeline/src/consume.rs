@@ -3,6 +3,7 @@
 
 mod count;
 mod partition;
+mod resume;
 mod stop;
 
 use crate::block::Recipe;
@@ -83,6 +84,7 @@ where
                         // Stopping anywhere is safe: the next owner goes on behind the newest block.
                         task.abort();
                         shared.observed.health.gone(&partition::part(number));
+                        count::forget(number, &shared.observed);
                     }
                 }
             }
@@ -123,3 +125,6 @@ pub async fn watch_dimension(dimension: Arc<Dimension>, every: Duration, observe
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

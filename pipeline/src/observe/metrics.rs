@@ -1,11 +1,12 @@
-//! Every metric of the pipeline, by the stage that counts it. No other file names a metric, but for those of the two
-//! servers that are stored in: they are in `stores.rs`.
+//! Every metric of the pipeline, by the stage that counts it. No other file names a metric, but for those of the log's
+//! clients (`kafka.rs`), of the servers that are stored in (`stores.rs`) and of the windows of order ids (`window.rs`).
 //!
 //! Names are `<stage>_<noun>_<unit>`, with `_total` where they only grow; the text of each is its documentation.
 
 use super::counters::{Counters, Label, SecondsGauge, add, latency};
 use super::kafka::KafkaMetrics;
 use super::stores::StoreMetrics;
+use super::window::WindowMetrics;
 use crate::order::Reason;
 use crate::outcomes::Outcome;
 use prometheus_client::encoding::text::encode;
@@ -59,8 +60,7 @@ pub struct Metrics {
     dead: Counters<{ Reason::ALL.len() }>,
     pub parse_duplicates: Counter,
     pub parse_conflicts: Counter,
-    pub parse_window_ids: Family<Label, Gauge>,
-    pub parse_window_bytes: Family<Label, Gauge>,
+    pub window: WindowMetrics,
     pub enrich_customers: Gauge,
     pub enrich_reloads: Counter,
     pub enrich_reload_errors: Counter,
@@ -190,18 +190,7 @@ impl Default for Metrics {
                 "Duplicates with another body than the first",
                 Counter::default(),
             ),
-            parse_window_ids: add(
-                it,
-                "parse_window_ids",
-                "Order ids in the window, by partition",
-                Family::default(),
-            ),
-            parse_window_bytes: add(
-                it,
-                "parse_window_bytes",
-                "Memory of the window, by partition",
-                Family::default(),
-            ),
+            window: WindowMetrics::register(it),
             enrich_customers: add(it, "enrich_customers", "Customers in the dimension", Gauge::default()),
             enrich_reloads: add(
                 it,
