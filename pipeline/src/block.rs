@@ -144,7 +144,8 @@ impl Builder {
     pub fn remember(&mut self, record: &LogRecord) {
         match self.parser.parse(&record.value, record.received_at, &self.recipe.rules) {
             Ok(order) => {
-                let id = identify(&order, record, &self.topic_id, self.partition);
+                let id =
+                    identify(&order, record.key.as_deref(), (&self.topic_id, self.partition, record.offset));
                 self.window.add(record.offset, id.as_bytes(), &record.value);
             }
             Err(_) => self.window.skip(record.offset),
@@ -183,6 +184,7 @@ impl Builder {
                 self.window.skip(record.offset);
                 block.row.dead += 1;
                 block.dead.push(DeadLetter {
+                    topic_id: self.topic_id.clone(),
                     partition: self.partition,
                     offset: record.offset,
                     key: record.key.clone(),
@@ -194,7 +196,7 @@ impl Builder {
                 return;
             }
         };
-        let id = identify(&order, record, &self.topic_id, self.partition);
+        let id = identify(&order, record.key.as_deref(), (&self.topic_id, self.partition, record.offset));
         match self.window.add(record.offset, id.as_bytes(), &record.value) {
             Seen::New => {}
             seen => {
@@ -239,14 +241,15 @@ impl Builder {
     }
 }
 
-/// The order's own id, else the record's key, else its place in the log: never anything random.
-fn identify<'a>(order: &Order<'a>, record: &'a LogRecord, topic_id: &str, partition: u32) -> Cow<'a, str> {
+/// The order's own id, else the record's key, else its place in the log, as the topic's id, partition and offset: never
+/// anything random.
+pub fn identify<'a>(order: &Order<'a>, key: Option<&'a [u8]>, place: (&str, u32, i64)) -> Cow<'a, str> {
     if let Some(id) = order.order_id {
         return Cow::Borrowed(id);
     }
-    match record.key.as_deref().map(std::str::from_utf8) {
+    match key.map(std::str::from_utf8) {
         Some(Ok(key)) if crate::order::is_order_id(key) => Cow::Borrowed(key),
-        _ => Cow::Owned(format!("{topic_id}-{partition}-{}", record.offset)),
+        _ => Cow::Owned(format!("{}-{}-{}", place.0, place.1, place.2)),
     }
 }
 

@@ -1,16 +1,18 @@
 //! The command line of `pipeline`, as a library, so that the demo can be the same program: it reads the configuration, starts what is asked for, and turns signals into a clean stop.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what people read")]
 
+mod dead;
+mod read;
+mod serve;
+mod token;
+
 use crate::config::{Config, Layers, Mode};
-use crate::{time, wire};
+use crate::wire;
 use anyhow::{Result, anyhow};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
-use std::io::Write;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Sales orders over HTTP into a durable log, and from there into orders and sales per minute.
 #[derive(Parser)]
@@ -28,8 +30,8 @@ struct Options {
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A setting over file and environment, such as receive.listen=127.0.0.1:9000. May be repeated.
-    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_value)]
-    set: Vec<(String, String)>,
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// The folder of the embedded mode's files; short for --set mode=embedded --set embedded.data_dir=DIR.
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<String>,
@@ -57,6 +59,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List, show and send again the records that were refused.
+    Dead {
+        #[command(subcommand)]
+        what: dead::Dead,
+    },
     /// Print an order as it is stored. Exits 1 if it is not.
     Order {
         /// The order's id.
@@ -67,6 +74,11 @@ enum Command {
     },
     /// Print the sales by currency, source and state.
     Sales,
+    /// Print a new random token for a client, and the line of receive.tokens_file by which it is let in.
+    Token {
+        /// Whose it is.
+        name: String,
+    },
     /// Print the configuration in force and where each value comes from.
     Config,
 }
@@ -84,15 +96,18 @@ impl Command {
     fn profile(&self, mode: Mode) -> Option<&'static str> {
         let embedded = match self {
             Self::Embedded => true,
-            Self::Ingest | Self::Process | Self::Schema { .. } => false,
-            Self::Ledger { .. } | Self::Order { .. } | Self::Sales | Self::Config => mode == Mode::Embedded,
+            Self::Ingest | Self::Process | Self::Schema { .. } | Self::Token { .. } => false,
+            Self::Ledger { .. } | Self::Dead { .. } | Self::Order { .. } | Self::Sales | Self::Config => {
+                mode == Mode::Embedded
+            }
         };
         embedded.then_some("embedded")
     }
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("KEY=VALUE is wanted")?;
+/// A flag's key and value. An error does not show the text, which may hold a secret.
+fn key_value(text: &str) -> Result<(String, String)> {
+    let (key, value) = text.split_once('=').ok_or_else(|| anyhow!("--set: KEY=VALUE is wanted"))?;
     Ok((key.to_owned(), value.to_owned()))
 }
 
@@ -109,7 +124,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
-    let mut flags = cli.options.set;
+    if let Command::Token { name } = &cli.command {
+        return token::token(name);
+    }
+    let mut flags = cli.options.set.iter().map(|text| key_value(text)).collect::<Result<Vec<_>>>()?;
     if let Some(dir) = cli.options.data_dir {
         let own = [("mode", "embedded".to_owned()), ("embedded.data_dir", dir)];
         flags.extend(own.map(|(key, value)| (key.to_owned(), value)));
@@ -128,11 +146,11 @@ fn run(cli: Cli) -> Result<ExitCode> {
     // The main thread accepts connections and serves the management port; the work is done by threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match cli.command {
-        Command::Config => Ok(ExitCode::SUCCESS),
-        Command::Embedded => runtime.block_on(embedded(&config)),
-        Command::Ingest => runtime.block_on(ingest(&config)),
-        Command::Process => runtime.block_on(process(&config)),
-        Command::Schema { what } => runtime.block_on(schema(&config, what)),
+        Command::Config | Command::Token { .. } => Ok(ExitCode::SUCCESS),
+        Command::Embedded => runtime.block_on(serve::embedded(&config)),
+        Command::Ingest => runtime.block_on(serve::ingest(&config)),
+        Command::Process => runtime.block_on(serve::process(&config)),
+        Command::Schema { what } => runtime.block_on(read::schema(&config, what)),
         Command::Ledger { outcomes, json } => {
             let ledger = runtime.block_on(wire::ledger(&config, outcomes.as_deref()))?;
             if json {
@@ -142,143 +160,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
             }
             Ok(if ledger.balanced() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        Command::Order { order_id, around } => runtime.block_on(order(&config, &order_id, around.as_deref())),
-        Command::Sales => runtime.block_on(sales(&config)),
-    }
-}
-
-async fn embedded(config: &Config) -> Result<ExitCode> {
-    start_tracing(config)?;
-    let signals = Signals::new()?;
-    let embedded = wire::start_embedded(config).await?;
-    let data = format!("the data is in {}; ", config.embedded.data_dir.display());
-    greet(Some(embedded.address), embedded.manage, &data);
-    signals.stop(|| embedded.stop()).await
-}
-
-async fn ingest(config: &Config) -> Result<ExitCode> {
-    start_tracing(config)?;
-    let signals = Signals::new()?;
-    let ingest = wire::start_ingest(config).await?;
-    let log = format!("they go to topic {} at {}; ", config.kafka.topic, config.kafka.brokers);
-    greet(Some(ingest.address), ingest.manage, &log);
-    signals.stop(|| ingest.stop()).await
-}
-
-async fn process(config: &Config) -> Result<ExitCode> {
-    start_tracing(config)?;
-    let signals = Signals::new()?;
-    let process = wire::start_process(config).await?;
-    let group = format!("topic {} is read as a member of group {}; ", config.kafka.topic, config.kafka.group);
-    greet(None, process.manage, &group);
-    signals.stop(|| process.stop()).await
-}
-
-/// Says where things are, once they are there.
-fn greet(orders: Option<SocketAddr>, manage: Option<SocketAddr>, about: &str) {
-    let orders = orders
-        .map_or_else(String::new, |address| format!("orders are taken at http://{address}/v1/orders\n"));
-    let manage = manage.map_or_else(String::new, |manage| {
-        format!("metrics and health are at http://{manage}/metrics and /readyz\n")
-    });
-    let greeting = format!("{orders}{manage}{about}Ctrl-C stops\n");
-    // Whoever started it may have closed its standard output; that is no reason to stop.
-    let _ = std::io::stdout().write_all(greeting.as_bytes());
-}
-
-/// The signals that end the process: the first one drains, a second interrupt does not wait for it.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self> {
-        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(Self { interrupt, terminate })
-    }
-
-    /// Waits for a signal, then for the stop that it asks for.
-    async fn stop<F: Future<Output = Result<()>>>(mut self, stop: impl FnOnce() -> F) -> Result<ExitCode> {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+        Command::Dead { what } => runtime.block_on(dead::run(&config, what)),
+        Command::Order { order_id, around } => {
+            runtime.block_on(read::order(&config, &order_id, around.as_deref()))
         }
-        tracing::info!("stopping");
-        tokio::select! {
-            stopped = stop() => stopped?,
-            _ = self.interrupt.recv() => return Err(anyhow!("stopped a second time, without draining")),
-        }
-        Ok(ExitCode::SUCCESS)
+        Command::Sales => runtime.block_on(read::sales(&config)),
     }
-}
-
-async fn schema(config: &Config, what: Schema) -> Result<ExitCode> {
-    let report = match what {
-        Schema::Apply => wire::apply_schema(config).await?,
-        Schema::Check => wire::check_schema(config).await?,
-    };
-    for line in &report.lines {
-        println!("{line}");
-    }
-    for line in &report.wrong {
-        eprintln!("{line}");
-    }
-    if report.wrong.is_empty() {
-        println!("topics, keyspace and database are as this build needs them");
-        return Ok(ExitCode::SUCCESS);
-    }
-    Ok(ExitCode::FAILURE)
-}
-
-async fn order(config: &Config, order_id: &str, around: Option<&str>) -> Result<ExitCode> {
-    let around = match around {
-        Some(text) => Some(
-            time::parse(text)
-                .ok_or_else(|| anyhow!("--around {text}: a time as 2026-11-22T10:00:00Z is wanted"))?,
-        ),
-        None => None,
-    };
-    let Some(order) = wire::order(config, order_id, around).await? else {
-        eprintln!("there is no order {order_id} in the orders store");
-        return Ok(ExitCode::FAILURE);
-    };
-    for (name, value) in order {
-        let instant = matches!(name.as_str(), "created_at" | "received_at");
-        let shown = value.parse().ok().filter(|_| instant).map_or(value, time::format);
-        println!("{name:<12} {shown}");
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn sales(config: &Config) -> Result<ExitCode> {
-    println!(
-        "{:<8} {:<16} {:<16} {:>10} {:>12} {:>20}",
-        "currency", "source", "state", "orders", "quantity", "total"
-    );
-    for (key, sums) in wire::sales(config).await? {
-        println!(
-            "{:<8} {:<16} {:<16} {:>10} {:>12} {:>20}",
-            key.currency.code(),
-            key.source,
-            key.state,
-            sums.orders,
-            sums.quantity,
-            key.currency.format(sums.total_minor)
-        );
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn start_tracing(config: &Config) -> Result<()> {
-    use std::io::IsTerminal;
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.log_directives)
-        .map_err(|error| anyhow!("observe.log: {error}"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = if config.log_json {
-        builder.json().try_init()
-    } else {
-        builder.with_ansi(std::io::stderr().is_terminal()).try_init()
-    };
-    started.map_err(|error| anyhow!(error))
 }

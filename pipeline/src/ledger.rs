@@ -10,7 +10,7 @@ pub use report::{Difference, Ids, Ledger, PartitionBooks};
 
 use crate::block::{BlockRow, Builder, Recipe};
 use crate::enrich::Customers;
-use crate::log::{LogError, ReadLimit, ReadPartition};
+use crate::log::{LogError, ReadPartition, scan};
 use crate::money::Currency;
 use crate::order::Rules;
 use crate::parse::Parser;
@@ -19,11 +19,7 @@ use crate::store::{Books, Ends, SalesKey, StoreError};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use told::Told;
-
-/// Records that are read at once.
-const READ: ReadLimit = ReadLimit { records: 5_000, bytes: 2 << 20 };
 
 /// Why there is no ledger.
 #[derive(Debug, thiserror::Error)]
@@ -138,40 +134,35 @@ impl Recount {
     ) -> Result<(), LedgerError> {
         let bounds = reader.bounds().await?;
         let customers = Customers::default();
-        let mut at = bounds.first;
         let mut block = self.blocks.next();
-        let mut growing = self.builder.begin(at);
-        while at < bounds.end {
-            for record in reader.read(at, READ, Duration::from_secs(5)).await? {
-                if record.offset >= bounds.end {
-                    break;
-                }
-                at = record.offset + 1;
-                self.books.log += 1;
-                let mut repeats = false;
-                if let Some(ids) = ids.as_deref_mut() {
-                    repeats = ids.see(&record, &mut self.parser, &self.rules);
-                }
-                let orders = growing.orders();
-                self.builder.add(&mut growing, &record, &customers);
-                if let Some(ids) = ids.as_deref_mut().filter(|_| repeats && growing.orders() > orders) {
-                    ids.repeated();
-                }
-                match &block {
-                    None => self.books.pending += 1,
-                    Some(row) if row.last == record.offset => {
-                        let done = std::mem::replace(&mut growing, self.builder.begin(at)).finish();
-                        for order in &done.orders {
-                            let sums = self.sums.entry(order.currency).or_default();
-                            sums.add(order.quantity, order.total_minor);
-                        }
-                        self.compare_block(row, &done.row);
-                        block = self.blocks.next();
-                    }
-                    Some(_) => {}
-                }
+        let mut growing = self.builder.begin(bounds.first);
+        scan(reader, bounds.first, bounds.end, |record| {
+            self.books.log += 1;
+            let mut repeats = false;
+            if let Some(ids) = ids.as_deref_mut() {
+                repeats = ids.see(&record, &mut self.parser, &self.rules);
             }
-        }
+            let orders = growing.orders();
+            self.builder.add(&mut growing, &record, &customers);
+            if let Some(ids) = ids.as_deref_mut().filter(|_| repeats && growing.orders() > orders) {
+                ids.repeated();
+            }
+            match &block {
+                None => self.books.pending += 1,
+                Some(row) if row.last == record.offset => {
+                    let next = self.builder.begin(record.offset + 1);
+                    let done = std::mem::replace(&mut growing, next).finish();
+                    for order in &done.orders {
+                        let sums = self.sums.entry(order.currency).or_default();
+                        sums.add(order.quantity, order.total_minor);
+                    }
+                    self.compare_block(row, &done.row);
+                    block = self.blocks.next();
+                }
+                Some(_) => {}
+            }
+        })
+        .await?;
         if let Some(row) = block.into_iter().chain(self.blocks.by_ref()).next() {
             let range = (row.first, row.last);
             let missing =

@@ -5,6 +5,7 @@ pub mod block;
 pub mod cli;
 pub mod config;
 pub mod consume;
+pub mod dead;
 mod deadline;
 pub mod enrich;
 pub mod ledger;

@@ -3,10 +3,14 @@
 //!
 //! A record's place is its partition and offset. Offsets of a partition are contiguous and never used twice.
 
+pub mod dead;
 pub mod kafka;
 pub mod partitioner;
+mod scan;
 pub mod sqlite;
 pub mod void;
+
+pub use scan::scan;
 
 use bytes::Bytes;
 use std::future::Future;
@@ -91,6 +95,8 @@ pub trait Publish: Send + Sync + 'static {
 /// A record that the processor refuses, with all that is needed to look at it and to send it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
+    /// The identity of the topic that it lies in.
+    pub topic_id: String,
     /// The partition that it lies in.
     pub partition: u32,
     /// Its offset there.
@@ -203,6 +209,12 @@ pub trait ReadPartition: Send + 'static {
         limit: ReadLimit,
         wait: Duration,
     ) -> impl Future<Output = Result<Vec<LogRecord>, LogError>> + Send;
+
+    /// Whether the last read found the log's end, with nothing before it that is still to come. A log that cannot tell
+    /// says no.
+    fn at_end(&self) -> bool {
+        false
+    }
 
     /// Commits a position: for lag, and for the check that nothing was lost, never for correctness.
     fn commit(&mut self, next: i64) -> impl Future<Output = Result<(), LogError>> + Send;

@@ -65,6 +65,26 @@ pub trait Books {
     fn sales(&self) -> impl Future<Output = Result<BTreeMap<SalesKey, Sums>, StoreError>> + Send;
 }
 
+/// Looks single things up.
+pub trait Lookup {
+    /// An order, looked for wherever it may be; `about` is when it was created, where that is known.
+    fn order(
+        &self,
+        order_id: &str,
+        about: Option<i64>,
+    ) -> impl Future<Output = Result<Option<Found>, StoreError>> + Send;
+
+    /// An order that was created at this instant. One of the same id and another instant may not be found.
+    fn order_at(
+        &self,
+        order_id: &str,
+        created_at: i64,
+    ) -> impl Future<Output = Result<Option<Found>, StoreError>> + Send;
+
+    /// How far each partition is stored. One of which nothing is stored is not there.
+    fn ends(&self) -> impl Future<Output = Result<Ends, StoreError>> + Send;
+}
+
 /// An order as it stands in a store: each column's name and value.
 pub type Found = Vec<(String, String)>;
 

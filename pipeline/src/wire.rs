@@ -1,9 +1,11 @@
 //! Wiring: the only place that chooses implementations. Everything else sees the traits.
 
+mod dead;
 mod embedded;
 mod processor;
 mod servers;
 
+pub use dead::{dead_letter, dead_letters, replay_dead_letters};
 pub use embedded::{Embedded, log_file, log_limits, start_embedded, stores_file};
 pub use servers::{Ingesting, Processing, apply_schema, check_schema, start_ingest, start_process};
 
@@ -12,10 +14,10 @@ use crate::config::{Config, Mode};
 use crate::enrich::Dimension;
 use crate::ledger::Ledger;
 use crate::observe::manage::{Observed, serve};
-use crate::receive::Ingest;
 use crate::receive::admission::Admission;
+use crate::receive::{Gate, Ingest};
 use crate::rollup::Sums;
-use crate::store::{Books, Found, SalesKey};
+use crate::store::{Books, Found, Lookup, SalesKey};
 use anyhow::{Context, Result, anyhow, bail};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -63,20 +65,22 @@ pub async fn sales(config: &Config) -> Result<BTreeMap<SalesKey, Sums>> {
 /// Where the orders cannot be read.
 pub async fn order(config: &Config, order_id: &str, around: Option<i64>) -> Result<Option<Found>> {
     Ok(match config.mode {
-        Mode::Embedded => embedded::books(config).order(order_id)?,
+        Mode::Embedded => embedded::books(config).order(order_id, around).await?,
         Mode::Servers => servers::books(config).await?.order(order_id, around).await?,
     })
 }
 
 /// What takes orders in, by a configuration.
-fn ingest<P>(config: &Config, log: P, observed: &Observed) -> Ingest<P> {
-    Ingest {
+fn ingest<P>(config: &Config, log: P, observed: &Observed) -> Result<Ingest<P>> {
+    let gate = Gate::open(&config.receive.access, &observed.metrics.access);
+    Ok(Ingest {
         log,
+        gate: gate.map_err(|error| anyhow!(error))?,
         rules: config.rules.clone(),
         admission: Admission::of(&config.receive),
         limits: config.receive.clone(),
         observed: observed.clone(),
-    }
+    })
 }
 
 fn dimension(config: &Config) -> Result<Arc<Dimension>> {

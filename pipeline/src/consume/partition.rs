@@ -1,6 +1,7 @@
 //! One partition's way from the log into the stores.
 
 use super::count::count;
+use super::lag::Lag;
 use super::stop::Stop;
 use super::{Shared, Until};
 use crate::backoff::{Backoff, jitter};
@@ -9,7 +10,6 @@ use crate::log::{Deliveries, Delivery, LogError, Publish, ReadLimit, ReadPartiti
 use crate::observe::metrics;
 use crate::position::Position;
 use crate::store::{StoreError, Stored, Stores};
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -26,9 +26,6 @@ const SHORT_ORDER: usize = 192;
 const KEEP_UP: i64 = 1_000;
 /// Records that one read brings at most.
 pub(super) const READ: ReadLimit = ReadLimit { records: 1_000, bytes: 512 << 10 };
-
-/// How often the log's end is asked for while nothing is read.
-const LAG_EVERY: Duration = Duration::from_secs(1);
 
 /// The name of a partition's part in the health report.
 pub(super) fn part(partition: u32) -> String {
@@ -48,14 +45,10 @@ where
         shared.observed.metrics.consume_stopped.get_or_create(&metrics::partition(partition)).clone();
     stopped.set(0);
     shared.observed.health.up(part(partition));
-    let mut way = Way {
-        reader: &mut reader,
-        shared: &shared,
-        until,
-        partition,
-        committed_at: None,
-        position: Position::default(),
-    };
+    let lag = Lag::of(partition, &shared.observed.metrics);
+    let position = Position::default();
+    let mut way =
+        Way { reader: &mut reader, shared: &shared, until, partition, committed_at: None, position, lag };
     if let Err(stop) = way.go().await {
         tracing::error!(partition, error = %stop, "this partition has stopped and needs an operator");
         stopped.set(1);
@@ -70,6 +63,7 @@ pub(super) struct Way<'w, R, P, S> {
     pub(super) partition: u32,
     committed_at: Option<Instant>,
     pub(super) position: Position,
+    lag: Lag,
 }
 
 impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
@@ -102,7 +96,7 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
             }
             count(&block, &stored, builder.window(), &self.shared.observed);
             self.commit(false).await;
-            self.note_lag();
+            self.lag.note(self.reader, self.position.stored());
         }
     }
 
@@ -197,7 +191,7 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
             let sent = Instant::now();
             let stored = tokio::select! {
                 stored = self.shared.stores.put(Arc::clone(block)) => stored,
-                never = self.watch_lag() => match never {},
+                never = self.lag.watch(self.reader, self.position.stored()) => match never {},
             };
             match stored {
                 Ok(stored) => {
@@ -230,28 +224,6 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
         }
     }
 
-    fn note_lag(&self) {
-        if let Some(end) = self.reader.known_end() {
-            self.show_lag(end);
-        }
-    }
-
-    fn show_lag(&self, end: i64) {
-        let lag = &self.shared.observed.metrics.consume_lag_records;
-        lag.get_or_create(&metrics::partition(self.partition)).set((end - self.position.stored()).max(0));
-    }
-
-    /// Asks for the log's end, again and again: while a store is slow nothing is read, so that nothing else tells of it,
-    /// and just then somebody wants to see how fast the lag grows.
-    async fn watch_lag(&mut self) -> Infallible {
-        loop {
-            tokio::time::sleep(LAG_EVERY).await;
-            if let Ok(bounds) = self.reader.bounds().await {
-                self.show_lag(bounds.end);
-            }
-        }
-    }
-
     pub(super) fn backoff(&self) -> Backoff {
         Backoff::new(self.shared.limits.retry_pause, self.shared.limits.retry_pause_max)
     }
@@ -264,7 +236,7 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
         tracing::warn!(partition = self.partition, error = %stop, "trying again");
         let pause = backoff.pause(jitter());
         // The time is over when it is over: nothing is to be had from the log's end then.
-        let Err(_) = tokio::time::timeout(pause, self.watch_lag()).await;
+        let Err(_) = tokio::time::timeout(pause, self.lag.watch(self.reader, self.position.stored())).await;
         Ok(())
     }
 }

@@ -4,13 +4,16 @@
 //! writing. The writer commits in groups: whatever has come in while the last transaction was being made durable goes
 //! into the next one, so the load decides how many requests share a disk flush.
 
+mod dead;
 mod file;
 mod reader;
 mod writer;
 
+pub use dead::SqliteDead;
 pub use file::{CHECKPOINT_PAGES, Opened, open, open_for_reading};
 pub use reader::{SqliteConsumer, SqliteReader};
 
+use super::dead::{MarkReplayed, Replayed};
 use super::{Completion, DeadLetter, Deliveries, Delivery, LogError, Publish, Record};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -107,5 +110,11 @@ impl Publish for SqliteLog {
     fn publish_dead(&self, letters: Vec<DeadLetter>) -> Completion {
         let bytes = letters.iter().map(|letter| letter.value.len()).sum();
         self.enqueue(bytes, |done| Command::Dead { letters, bytes, done })
+    }
+}
+
+impl MarkReplayed for SqliteLog {
+    fn mark_replayed(&self, notes: Vec<Replayed>) -> Completion {
+        self.enqueue(0, |done| Command::Mark { notes, done })
     }
 }

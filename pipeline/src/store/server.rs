@@ -5,7 +5,7 @@ use super::cassandra::{CassandraBooks, CassandraOrders};
 use super::chain::{Action, Chain, Event};
 use super::clickhouse::{ClickHouseBooks, ClickHouseRollups};
 use super::schema::Report;
-use super::{Books, Ends, Found, SalesKey, StoreError, Stored, Stores};
+use super::{Books, Ends, Found, Lookup, SalesKey, StoreError, Stored, Stores};
 use crate::block::{Block, BlockRow};
 use crate::config::Config;
 use crate::deadline::since_boot;
@@ -214,13 +214,19 @@ impl ServerBooks {
         let orders = CassandraBooks::connect(&config.cassandra, config.log.partitions).await?;
         Ok(Self { orders, rollups: ClickHouseBooks::new(&config.clickhouse) })
     }
+}
 
-    /// The order of an id, found at once where its `created_at` is known.
-    ///
-    /// # Errors
-    /// What Cassandra says.
-    pub async fn order(&self, order_id: &str, created_at: Option<i64>) -> Result<Option<Found>, StoreError> {
-        self.orders.order(order_id, created_at).await
+impl Lookup for ServerBooks {
+    async fn order(&self, order_id: &str, about: Option<i64>) -> Result<Option<Found>, StoreError> {
+        self.orders.order(order_id, about).await
+    }
+
+    async fn order_at(&self, order_id: &str, created_at: i64) -> Result<Option<Found>, StoreError> {
+        self.orders.order_at(order_id, created_at).await
+    }
+
+    async fn ends(&self) -> Result<Ends, StoreError> {
+        self.rollups.ends().await
     }
 }
 

@@ -70,7 +70,7 @@ pub async fn start_embedded(config: &Config) -> Result<Embedded> {
         observed: observed.clone(),
     });
     let processor = processor::start(log.consumer, shared, follow)?;
-    let ingest = Arc::new(super::ingest(config, log.log, &observed));
+    let ingest = Arc::new(super::ingest(config, log.log, &observed)?);
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(watch_dimension(dimension, config.customers_reload, observed.clone()));
     let shown = Arc::clone(&ingest);
@@ -125,7 +125,7 @@ pub const fn log_limits(config: &Config) -> SqliteLogLimits {
 }
 
 /// One process at a time: a second one would give offsets twice.
-fn lock(data_dir: &Path) -> Result<File> {
+pub(super) fn lock(data_dir: &Path) -> Result<File> {
     let path = data_dir.join("lock");
     let file = File::create(&path).with_context(|| format!("failed to create {}", path.display()))?;
     match file.try_lock() {

@@ -5,7 +5,7 @@ use super::{bind, dimension, manage, processor, recipe};
 use crate::config::Config;
 use crate::consume::{Shared, Until, watch_dimension};
 use crate::ledger::{self, Ledger};
-use crate::log::kafka::{self, KafkaConsumer};
+use crate::log::kafka::{self, KafkaConsumer, KafkaReader};
 use crate::observe::manage::Observed;
 use crate::receive::{self, Server};
 use crate::store::schema::Report;
@@ -45,7 +45,7 @@ pub async fn start_ingest(config: &Config) -> Result<Ingesting> {
         tracing::warn!(%error, "orders are taken, and fail until Kafka answers");
         observed.health.down("kafka producer", error.to_string());
     }
-    let ingest = Arc::new(super::ingest(config, log, &observed));
+    let ingest = Arc::new(super::ingest(config, log, &observed)?);
     let mut tasks = JoinSet::new();
     let shown = Arc::clone(&ingest);
     let manage = manage(config, &mut tasks, observed, move || {
@@ -149,12 +149,17 @@ pub(super) async fn books(config: &Config) -> Result<ServerBooks> {
     Ok(ServerBooks::connect(config).await?)
 }
 
+/// Readers of all partitions that take no part in the group, and what keeps them going.
+pub(super) async fn readers(config: &Config) -> Result<(Vec<KafkaReader>, KafkaConsumer)> {
+    let (settings, log) = (config.kafka.clone(), config.log.clone());
+    let open = move || KafkaConsumer::detached(&settings, &log, kafka::topic_id(&settings, &log)?);
+    Ok(tokio::task::spawn_blocking(open).await??)
+}
+
 /// Draws up their ledger.
 pub(super) async fn ledger(config: &Config, outcomes: Option<&Path>) -> Result<Ledger> {
     let books = books(config).await?;
-    let (settings, log) = (config.kafka.clone(), config.log.clone());
-    let open = move || KafkaConsumer::detached(&settings, &log, kafka::topic_id(&settings, &log)?);
-    let (readers, _polled) = tokio::task::spawn_blocking(open).await??;
+    let (readers, _polled) = readers(config).await?;
     Ok(ledger::draw_up(readers, &books, &recipe(config), outcomes).await?)
 }
 

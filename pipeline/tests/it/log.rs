@@ -198,6 +198,7 @@ fn a_dead_letter_that_is_written_twice_is_there_once_as_it_was_first() {
     let path = dir.path().join("log.db");
     let started = start(&path, LIMITS);
     let letter = |offset: i64, reason: &'static str| DeadLetter {
+        topic_id: "t".to_owned(),
         partition: 2,
         offset,
         key: Some("key".into()),

@@ -8,7 +8,7 @@ use pipeline::log::LogRecord;
 use pipeline::money::Currency;
 use pipeline::rollup::Sums;
 use pipeline::store::sqlite::{self, SqliteBooks};
-use pipeline::store::{Books, Stores};
+use pipeline::store::{Books, Lookup, Stores};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ fn of_two_blocks_at_the_same_offset_the_first_wins_whole() {
     assert_eq!((&longer.row, &shorter.row), (&won.row, &won.row), "both learn of the one that is there");
     assert_eq!(totals(&books), [(2, 2_000), (2, 2_000)]);
     for absent in ["c", "d", "x"] {
-        assert!(books.order(absent).unwrap().is_none(), "{absent}");
+        assert!(block_on(books.order(absent, None)).unwrap().is_none(), "{absent}");
     }
 }
 
@@ -90,7 +90,7 @@ fn an_order_that_comes_again_late_does_not_go_over_a_newer_one() {
     let (stores, books) = start(dir.path());
     block_on(stores.put(block(0, &["a"], 2_000))).unwrap();
     block_on(stores.put(block(1, &["a"], 1_000))).unwrap();
-    let found = books.order("a").unwrap().unwrap();
+    let found = block_on(books.order("a", None)).unwrap().unwrap();
     assert!(found.contains(&("received_at".into(), "2000".into())), "{found:?}");
     assert!(found.contains(&("offset".into(), "0".into())), "{found:?}");
 }

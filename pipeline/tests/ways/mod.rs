@@ -9,6 +9,7 @@ pub mod process;
 pub mod running;
 pub mod wait;
 
+mod dead;
 mod dimension;
 mod orders;
 mod records;

@@ -9,7 +9,7 @@ use pipeline::store::{Found, SalesKey};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -104,14 +104,26 @@ impl Place {
         spawn(command, &self.settings(more), Stdio::piped())
     }
 
-    /// `pipeline ledger --json`.
-    pub fn ledger(&self, more: &[&str]) -> serde_json::Value {
+    /// A command line of the program at this place, with more settings.
+    pub fn command(&self, arguments: &[&str], more: &[&str]) -> Command {
         let mut command = program();
-        command.args(["ledger", "--json"]).args(more);
-        for setting in self.settings(&[]) {
+        command.args(arguments);
+        for setting in self.settings(more) {
             command.args(["--set", &setting]);
         }
-        let output = command.output().unwrap();
+        command
+    }
+
+    /// Runs a command line and returns its exit code, standard output and standard error.
+    pub fn run(&self, arguments: &[&str], more: &[&str]) -> (Option<i32>, String, String) {
+        let output = self.command(arguments, more).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    }
+
+    /// `pipeline ledger --json`.
+    pub fn ledger(&self, more: &[&str]) -> serde_json::Value {
+        let output = self.command(&[&["ledger", "--json"], more].concat(), &[]).output().unwrap();
         serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
     }

@@ -14,7 +14,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
 use std::ffi::CString;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,7 +62,9 @@ impl KafkaConsumer {
         rules: &str,
         observed: &Observed,
     ) -> Result<Self, LogError> {
-        let (consumer, _, changes) = open(kafka, topic_id, Some(rules), observed)?;
+        let mut settings = consumer_config(kafka)?;
+        settings.set("client.id", members::client_id(kafka, rules));
+        let (consumer, _, changes) = open(kafka, topic_id, observed, settings, Some(rules))?;
         members::refuse_others(&consumer, &kafka.group, rules, kafka.timeout)?;
         consumer.subscribe(&[&kafka.topic]).map_err(unavailable)?;
         Self::follow(consumer, changes)
@@ -73,7 +75,7 @@ impl KafkaConsumer {
     /// # Errors
     /// Where a setting is wrong.
     pub fn join(kafka: &Kafka, topic_id: String, observed: &Observed) -> Result<Self, LogError> {
-        let (consumer, _, changes) = open(kafka, topic_id, None, observed)?;
+        let (consumer, _, changes) = open(kafka, topic_id, observed, consumer_config(kafka)?, None)?;
         consumer.subscribe(&[&kafka.topic]).map_err(unavailable)?;
         Self::follow(consumer, changes)
     }
@@ -87,7 +89,9 @@ impl KafkaConsumer {
         log: &Log,
         topic_id: String,
     ) -> Result<(Vec<KafkaReader>, Self), LogError> {
-        let (consumer, place, changes) = open(kafka, topic_id, None, &Observed::default())?;
+        let mut settings = consumer_config(kafka)?;
+        settings.set("enable.partition.eof", "true");
+        let (consumer, place, changes) = open(kafka, topic_id, &Observed::default(), settings, None)?;
         let mut all = TopicPartitionList::new();
         for partition in 0..log.partitions {
             all.add_partition(&kafka.topic, i32::try_from(partition).unwrap_or(i32::MAX));
@@ -132,13 +136,15 @@ impl Consume for KafkaConsumer {
 
 type Opened = (Arc<BaseConsumer<Group>>, Arc<Place>, mpsc::UnboundedReceiver<Change>);
 
-fn open(kafka: &Kafka, id: String, rules: Option<&str>, observed: &Observed) -> Result<Opened, LogError> {
+fn open(
+    kafka: &Kafka,
+    id: String,
+    observed: &Observed,
+    settings: ClientConfig,
+    rules: Option<&str>,
+) -> Result<Opened, LogError> {
     let (sender, changes) = mpsc::unbounded_channel();
     let listener = Listener::new("consumer", observed);
-    let mut settings = consumer_config(kafka)?;
-    if let Some(rules) = rules {
-        settings.set("client.id", members::client_id(kafka, rules));
-    }
     let rules = rules.map(|rules| (kafka.group.clone(), rules.to_owned()));
     let group = Group { listener, changes: sender, rules, member: OnceLock::new() };
     let consumer: BaseConsumer<Group> = settings

@@ -4,8 +4,10 @@ use super::native::{Header, Producer, Report, Shipment, Status, Told, Topic};
 use super::statistics::Listener;
 use super::{producer_config, unavailable};
 use crate::config::{Kafka, Log};
+use crate::log::dead::{MarkReplayed, Replayed};
 use crate::log::{Completion, DeadLetter, Deliveries, Delivery, LogError, Publish, Record};
 use crate::observe::manage::Observed;
+use bytes::Bytes;
 use rdkafka::error::RDKafkaErrorCode;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -164,11 +166,44 @@ impl Publish for KafkaLog {
                 index,
                 &[
                     (c"topic", self.0.orders_name.as_bytes()),
+                    (c"topic_id", letter.topic_id.as_bytes()),
                     (c"partition", partition.format(letter.partition).as_bytes()),
                     (c"offset", offset.format(letter.offset).as_bytes()),
                     (c"received_at", received.format(letter.received_at).as_bytes()),
                     (c"reason", letter.reason.as_bytes()),
                     (c"detail", letter.detail.as_bytes()),
+                ],
+            )
+        })
+    }
+}
+
+impl MarkReplayed for KafkaLog {
+    fn mark_replayed(&self, notes: Vec<Replayed>) -> Completion {
+        let topic = &self.0.dead;
+        // The order's id as the value, since a record without one could not be told from its neighbours in a report.
+        let record = |note: &Replayed| Record {
+            key: Bytes::new(),
+            value: Bytes::copy_from_slice(note.order_id.as_bytes()),
+            received_at: note.at,
+            due_at: None,
+        };
+        let records = notes.iter().map(record).collect();
+        self.ship(records, |shipment, index| {
+            let note = notes.get(index).ok_or(RDKafkaErrorCode::InvalidArgument)?;
+            let (mut partition, mut offset, mut at) =
+                (itoa::Buffer::new(), itoa::Buffer::new(), itoa::Buffer::new());
+            topic.produce(
+                shipment,
+                index,
+                &[
+                    (c"topic", self.0.orders_name.as_bytes()),
+                    (c"topic_id", note.place.topic_id.as_bytes()),
+                    (c"partition", partition.format(note.place.partition).as_bytes()),
+                    (c"offset", offset.format(note.place.offset).as_bytes()),
+                    (c"replayed_at", at.format(note.at).as_bytes()),
+                    (c"order_id", note.order_id.as_bytes()),
+                    (c"outcome", note.outcome.as_bytes()),
                 ],
             )
         })

@@ -1,10 +1,12 @@
 //! Reads one partition from its own queue.
 
+mod batch;
+
 use super::consumer::Group;
-use super::native::{Message, PartitionQueue, known_end};
+use super::native::{PartitionQueue, known_end};
 use super::unavailable;
 use crate::log::{Bounds, LogError, LogRecord, ReadLimit, ReadPartition};
-use bytes::Bytes;
+use batch::Batch;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
@@ -35,6 +37,8 @@ pub struct KafkaReader {
     /// Offsets that were passed over, up to the first one behind them. Found again after a seek to its beginning, a hole
     /// is really in the log: transactions of foreign producers leave such.
     hole: Option<Range<i64>>,
+    /// Whether the last thing that the queue brought was the partition's end, which only readers for a look are told.
+    at_end: bool,
     /// Since when nothing comes although the log is known to go on.
     stalled: Option<Instant>,
 }
@@ -47,7 +51,7 @@ impl fmt::Debug for KafkaReader {
 
 impl KafkaReader {
     pub(super) fn new(queue: PartitionQueue<Group>, place: Arc<Place>, partition: i32) -> Self {
-        Self { queue, place, partition, position: None, hole: None, stalled: None }
+        Self { queue, place, partition, position: None, hole: None, at_end: false, stalled: None }
     }
 
     /// Makes a call to librdkafka that waits for the broker, on the runtime's threads for such calls.
@@ -62,7 +66,7 @@ impl KafkaReader {
 
     /// Goes to an offset, whatever is read ahead, and lets messages come.
     async fn seek(&mut self, to: i64) -> Result<(), LogError> {
-        self.position = None;
+        (self.position, self.at_end) = (None, false);
         let started = Instant::now();
         loop {
             let sought = self
@@ -175,6 +179,9 @@ impl ReadPartition for KafkaReader {
                     break;
                 }
             }
+            if batch.at_end || !batch.rows.is_empty() {
+                self.at_end = batch.at_end;
+            }
             if let Some(hole) = batch.hole.take() {
                 // Nothing is jumped over because of a position that librdkafka has wrong: what is missing is asked for.
                 tracing::warn!(self.partition, ?hole, "offsets were passed over and are sought again");
@@ -190,6 +197,7 @@ impl ReadPartition for KafkaReader {
                     self.position = batch.rows.last().map(|row| row.offset + 1);
                     self.stalled = None;
                 }
+                (true, None) if self.at_end => {}
                 (true, None) => {
                     if tokio::time::timeout_at(until, self.queue.filled()).await.is_ok() {
                         continue;
@@ -201,91 +209,13 @@ impl ReadPartition for KafkaReader {
         }
     }
 
+    fn at_end(&self) -> bool {
+        self.at_end
+    }
+
     async fn commit(&mut self, next: i64) -> Result<(), LogError> {
         let list = at(&self.place, self.partition, Offset::Offset(next)).map_err(unavailable)?;
         // The answer comes to the group's callback.
         self.queue.consumer().commit(&list, CommitMode::Async).map_err(unavailable)
-    }
-}
-
-/// Records as they are read: keys and values lie in one buffer, so that a batch is one allocation, and librdkafka's own
-/// buffer, which a single message pins whole, is let go at once.
-struct Batch {
-    buffer: Vec<u8>,
-    rows: Vec<Row>,
-    /// The offset that comes next.
-    next: i64,
-    /// A hole that was sought once already.
-    known_hole: Option<Range<i64>>,
-    /// A hole that was found, before which the batch ends.
-    hole: Option<Range<i64>>,
-    failed: Option<RDKafkaErrorCode>,
-}
-
-struct Row {
-    offset: i64,
-    key: Option<Range<usize>>,
-    value: Range<usize>,
-    received_at: i64,
-    due_at: Option<i64>,
-}
-
-impl Batch {
-    fn from(next: i64, known_hole: Option<Range<i64>>) -> Self {
-        Self { buffer: Vec::new(), rows: Vec::new(), next, known_hole, hole: None, failed: None }
-    }
-
-    fn has_room(&self, limit: ReadLimit) -> bool {
-        self.failed.is_none()
-            && self.hole.is_none()
-            && self.rows.len() < limit.records
-            && self.buffer.len() < limit.bytes
-    }
-
-    fn add(&mut self, message: &Message<'_>) {
-        if self.failed.is_some() || self.hole.is_some() {
-            return;
-        }
-        if let Some(code) = message.error() {
-            self.failed = Some(code);
-            return;
-        }
-        if message.offset() < self.next {
-            return;
-        }
-        let passed_over = self.next..message.offset();
-        if !passed_over.is_empty() && self.known_hole.as_ref() != Some(&passed_over) {
-            self.hole = Some(passed_over);
-            return;
-        }
-        self.next = message.offset() + 1;
-        let instant = |name| std::str::from_utf8(message.header(name)?).ok()?.parse().ok();
-        let own_time = || message.timestamp().unwrap_or_default().saturating_mul(1_000_000);
-        let row = Row {
-            offset: message.offset(),
-            key: message.key().map(|key| self.keep(key)),
-            value: self.keep(message.value()),
-            received_at: instant(c"received_at").unwrap_or_else(own_time),
-            due_at: instant(c"due_at"),
-        };
-        self.rows.push(row);
-    }
-
-    fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
-        let start = self.buffer.len();
-        self.buffer.extend_from_slice(bytes);
-        start..self.buffer.len()
-    }
-
-    fn finish(self) -> Vec<LogRecord> {
-        let buffer = Bytes::from(self.buffer);
-        let record = |row: Row| LogRecord {
-            offset: row.offset,
-            key: row.key.map(|range| buffer.slice(range)),
-            value: buffer.slice(row.value),
-            received_at: row.received_at,
-            due_at: row.due_at,
-        };
-        self.rows.into_iter().map(record).collect()
     }
 }

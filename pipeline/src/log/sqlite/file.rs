@@ -10,6 +10,11 @@ const LAYOUT: &str = "1";
 /// After how many pages of the write-ahead log SQLite copies them into the file.
 pub const CHECKPOINT_PAGES: u32 = 1_000;
 
+/// Which dead letters were sent again. It is made in files that were there before it, too.
+const REPLAYED: &str = "CREATE TABLE IF NOT EXISTS replayed (
+    partition INTEGER NOT NULL, offset INTEGER NOT NULL, replayed_at INTEGER NOT NULL, order_id TEXT NOT NULL,
+    outcome TEXT NOT NULL, PRIMARY KEY (partition, offset));";
+
 /// Where the file is and what it is.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -49,6 +54,7 @@ pub fn open(path: &Path, partitions: u32, cache_bytes: usize) -> Result<Opened, 
     if !connection.table_exists(None, "meta").map_err(unavailable)? {
         create(&connection, partitions).map_err(unavailable)?;
     }
+    connection.execute_batch(REPLAYED).map_err(unavailable)?;
     opened(connection, path, Some(partitions))
 }
 

@@ -2,6 +2,7 @@
 
 use super::SqliteLogLimits;
 use super::file::{Opened, read_ends};
+use crate::log::dead::Replayed;
 use crate::log::{DeadLetter, Deliveries, Delivery, Record, partitioner};
 use rusqlite::{Connection, Statement, params};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +15,7 @@ use tokio::sync::{oneshot, watch};
 pub(super) enum Command {
     Publish { records: Vec<Record>, bytes: usize, since: Instant, done: oneshot::Sender<Deliveries> },
     Dead { letters: Vec<DeadLetter>, bytes: usize, done: oneshot::Sender<Deliveries> },
+    Mark { notes: Vec<Replayed>, done: oneshot::Sender<Deliveries> },
     Commit { partition: u32, next: i64, done: oneshot::Sender<Deliveries> },
 }
 
@@ -22,6 +24,7 @@ impl Command {
         match self {
             Self::Publish { records, .. } => records.len(),
             Self::Dead { letters, .. } => letters.len(),
+            Self::Mark { notes, .. } => notes.len(),
             Self::Commit { .. } => 1,
         }
     }
@@ -29,12 +32,15 @@ impl Command {
     fn bytes(&self) -> usize {
         match self {
             Self::Publish { bytes, .. } | Self::Dead { bytes, .. } => *bytes,
-            Self::Commit { .. } => 0,
+            Self::Mark { .. } | Self::Commit { .. } => 0,
         }
     }
 
     fn answer(self, delivery: Delivery) {
-        let (Self::Publish { done, .. } | Self::Dead { done, .. } | Self::Commit { done, .. }) = self;
+        let (Self::Publish { done, .. }
+        | Self::Dead { done, .. }
+        | Self::Mark { done, .. }
+        | Self::Commit { done, .. }) = self;
         // Who does not wait any more has answered its client already: unknown.
         let _ = done.send(Deliveries::All(delivery));
     }
@@ -136,6 +142,7 @@ fn write(
 struct Statements<'c> {
     orders: Vec<Statement<'c>>,
     dead: Statement<'c>,
+    mark: Statement<'c>,
     commit: Statement<'c>,
 }
 
@@ -147,6 +154,7 @@ impl<'c> Statements<'c> {
         Ok(Self {
             orders,
             dead: connection.prepare("INSERT OR IGNORE INTO dead VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?,
+            mark: connection.prepare("INSERT OR IGNORE INTO replayed VALUES (?1, ?2, ?3, ?4, ?5)")?,
             commit: connection.prepare(
                 "INSERT INTO positions VALUES (?1, ?2) ON CONFLICT (partition) DO UPDATE SET next = excluded.next",
             )?,
@@ -182,6 +190,18 @@ impl<'c> Statements<'c> {
                         letter.received_at,
                         letter.reason,
                         letter.detail
+                    ])?;
+                }
+            }
+            Command::Mark { notes, .. } => {
+                for note in notes {
+                    let place = &note.place;
+                    self.mark.execute(params![
+                        place.partition,
+                        place.offset,
+                        note.at,
+                        note.order_id,
+                        note.outcome
                     ])?;
                 }
             }

@@ -149,6 +149,14 @@ impl CassandraBooks {
         }
     }
 
+    /// The order of an id that was created at an instant.
+    ///
+    /// # Errors
+    /// What the nodes say.
+    pub async fn order_at(&self, order_id: &str, created_at: i64) -> Result<Option<Found>, StoreError> {
+        self.order_in(place(created_at, order_id, self.buckets).0, order_id).await
+    }
+
     /// The hours of a bucket within a range of the ring.
     async fn hours_of(&self, range: (i64, i64), own: i32) -> Result<Vec<i64>, StoreError> {
         let mut hours = Vec::new();

@@ -6,7 +6,7 @@ use crate::block::BlockRow;
 use crate::config;
 use crate::money::Currency;
 use crate::rollup::Sums;
-use crate::store::{SalesKey, StoreError};
+use crate::store::{Ends, SalesKey, StoreError};
 use clickhouse::{Client, Row};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -51,6 +51,17 @@ impl ClickHouseBooks {
             .map(|line| (times(&line), BlockRow::from(line)))
             .flat_map(|(times, row)| std::iter::repeat_n(row, times))
             .collect())
+    }
+
+    /// The last offset of each partition's newest block.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn ends(&self) -> Result<Ends, StoreError> {
+        let sql =
+            format!("SELECT partition, max(last) FROM sales_by_minute WHERE {BLOCK_ROWS} GROUP BY partition");
+        let ends: Vec<(u32, i64)> = all(&self.client, &self.config, &sql).await?;
+        Ok(ends.into_iter().collect())
     }
 
     /// The sums by currency, source and state.

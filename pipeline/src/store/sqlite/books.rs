@@ -5,7 +5,7 @@ use super::{check_layout, join, unavailable};
 use crate::block::BlockRow;
 use crate::money::Currency;
 use crate::rollup::Sums;
-use crate::store::{Books, Ends, Found, SalesKey, StoreError};
+use crate::store::{Books, Ends, Found, Lookup, SalesKey, StoreError};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Params, Row};
 use std::collections::BTreeMap;
@@ -21,19 +21,6 @@ impl SqliteBooks {
     /// The books of a file.
     pub fn new(path: &Path) -> Self {
         Self { path: path.to_owned() }
-    }
-
-    /// The order of an id.
-    ///
-    /// # Errors
-    /// Where the file cannot be read.
-    pub fn order(&self, order_id: &str) -> Result<Option<Found>, StoreError> {
-        let sql = "SELECT * FROM orders WHERE order_id = ?1";
-        let found = self.rows(sql, [order_id], |row| {
-            let names = row.as_ref().column_names();
-            names.enumerate().map(|(at, name)| Ok((name.to_owned(), text(row, at)?))).collect()
-        })?;
-        Ok(found.into_iter().next())
     }
 
     fn rows<T>(
@@ -53,6 +40,26 @@ impl SqliteBooks {
         let mut statement = connection.prepare(sql).map_err(unavailable)?;
         let rows = statement.query_map(params, read).map_err(unavailable)?;
         rows.collect::<Result<_, _>>().map_err(unavailable)
+    }
+}
+
+impl Lookup for SqliteBooks {
+    async fn order(&self, order_id: &str, _: Option<i64>) -> Result<Option<Found>, StoreError> {
+        let sql = "SELECT * FROM orders WHERE order_id = ?1";
+        let found = self.rows(sql, [order_id], |row| {
+            let names = row.as_ref().column_names();
+            names.enumerate().map(|(at, name)| Ok((name.to_owned(), text(row, at)?))).collect()
+        })?;
+        Ok(found.into_iter().next())
+    }
+
+    async fn order_at(&self, order_id: &str, _: i64) -> Result<Option<Found>, StoreError> {
+        self.order(order_id, None).await
+    }
+
+    async fn ends(&self) -> Result<Ends, StoreError> {
+        let sql = "SELECT partition, max(last) FROM blocks GROUP BY partition";
+        Ok(self.rows(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?.into_iter().collect())
     }
 }
 

@@ -111,6 +111,7 @@ fn a_record_that_the_broker_refuses_fails_alone() {
 fn dead_letters_carry_their_place_and_their_reason() {
     let cluster = Cluster::start(&[]);
     let letter = DeadLetter {
+        topic_id: "t".to_owned(),
         partition: 4,
         offset: 77,
         key: Some("k".into()),
@@ -139,6 +140,7 @@ fn dead_letters_carry_their_place_and_their_reason() {
             .collect();
         let wanted = [
             ("topic", "orders"),
+            ("topic_id", "t"),
             ("partition", "4"),
             ("offset", "77"),
             ("received_at", "12"),

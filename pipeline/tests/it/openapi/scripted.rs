@@ -75,6 +75,7 @@ pub fn serve() -> Server {
         log: Scripted::default(),
         rules: config.rules,
         admission: Admission::of(&limits),
+        gate: receive::Gate::default(),
         limits,
         observed: Observed::default(),
     });

@@ -97,7 +97,7 @@ unsafe impl<R: Report, T: Told> Sync for Topic<R, T> {}
 /// One header of a message: a name and a value.
 pub(in super::super) type Header<'h> = (&'static CStr, &'h [u8]);
 /// Headers of one message at most.
-const MAX_HEADERS: usize = 6;
+const MAX_HEADERS: usize = 8;
 
 impl<R: Report, T: Told> Producer<R, T> {
     pub(in super::super) fn new(config: &ClientConfig, told: T) -> Result<Arc<Self>, KafkaError> {

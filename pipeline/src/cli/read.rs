@@ -1,0 +1,64 @@
+//! The commands that say what the servers, or the files, hold.
+
+use super::Schema;
+use crate::config::Config;
+use crate::{time, wire};
+use anyhow::{Result, anyhow};
+use std::process::ExitCode;
+
+pub(super) async fn schema(config: &Config, what: Schema) -> Result<ExitCode> {
+    let report = match what {
+        Schema::Apply => wire::apply_schema(config).await?,
+        Schema::Check => wire::check_schema(config).await?,
+    };
+    for line in &report.lines {
+        println!("{line}");
+    }
+    for line in &report.wrong {
+        eprintln!("{line}");
+    }
+    if report.wrong.is_empty() {
+        println!("topics, keyspace and database are as this build needs them");
+        return Ok(ExitCode::SUCCESS);
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+pub(super) async fn order(config: &Config, order_id: &str, around: Option<&str>) -> Result<ExitCode> {
+    let around = match around {
+        Some(text) => Some(
+            time::parse(text)
+                .ok_or_else(|| anyhow!("--around {text}: a time as 2026-11-22T10:00:00Z is wanted"))?,
+        ),
+        None => None,
+    };
+    let Some(order) = wire::order(config, order_id, around).await? else {
+        eprintln!("there is no order {order_id} in the orders store");
+        return Ok(ExitCode::FAILURE);
+    };
+    for (name, value) in order {
+        let instant = matches!(name.as_str(), "created_at" | "received_at");
+        let shown = value.parse().ok().filter(|_| instant).map_or(value, time::format);
+        println!("{name:<12} {shown}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn sales(config: &Config) -> Result<ExitCode> {
+    println!(
+        "{:<8} {:<16} {:<16} {:>10} {:>12} {:>20}",
+        "currency", "source", "state", "orders", "quantity", "total"
+    );
+    for (key, sums) in wire::sales(config).await? {
+        println!(
+            "{:<8} {:<16} {:<16} {:>10} {:>12} {:>20}",
+            key.currency.code(),
+            key.source,
+            key.state,
+            sums.orders,
+            sums.quantity,
+            key.currency.format(sums.total_minor)
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
