@@ -280,9 +280,9 @@ impl Growing {
         self.bytes
     }
 
-    /// The offset behind it.
-    pub const fn next(&self) -> i64 {
-        self.row.last + 1
+    /// Orders in it that count.
+    pub const fn orders(&self) -> u64 {
+        self.row.orders
     }
 
     /// Ends it.

@@ -4,6 +4,7 @@
 mod count;
 mod lag;
 mod partition;
+mod resume;
 mod stop;
 
 use crate::block::Recipe;
@@ -84,6 +85,7 @@ where
                         // Stopping anywhere is safe: the next owner goes on behind the newest block.
                         task.abort();
                         shared.observed.health.gone(&partition::part(number));
+                        count::forget(number, &shared.observed);
                     }
                 }
             }
@@ -124,3 +126,6 @@ pub async fn watch_dimension(dimension: Arc<Dimension>, every: Duration, observe
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

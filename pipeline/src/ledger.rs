@@ -138,10 +138,15 @@ impl Recount {
         let mut growing = self.builder.begin(bounds.first);
         scan(reader, bounds.first, bounds.end, |record| {
             self.books.log += 1;
+            let mut repeats = false;
             if let Some(ids) = ids.as_deref_mut() {
-                ids.see(&record, &mut self.parser, &self.rules);
+                repeats = ids.see(&record, &mut self.parser, &self.rules);
             }
+            let orders = growing.orders();
             self.builder.add(&mut growing, &record, &customers);
+            if let Some(ids) = ids.as_deref_mut().filter(|_| repeats && growing.orders() > orders) {
+                ids.repeated();
+            }
             match &block {
                 None => self.books.pending += 1,
                 Some(row) if row.last == record.offset => {

@@ -9,3 +9,4 @@ pub mod kafka;
 pub mod manage;
 pub mod metrics;
 pub mod stores;
+pub mod window;

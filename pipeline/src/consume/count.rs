@@ -27,13 +27,26 @@ pub(super) fn count(block: &Block, stored: &Stored, window: &Window, observed: &
     newest.set(newest.get().max(seconds(block.row.newest_created_at)));
     let newest = &metrics.store_newest_received_at_seconds;
     newest.set(newest.get().max(seconds(block.row.newest_received_at)));
-    let label = metrics::partition(block.row.partition);
-    let size = |size: usize| i64::try_from(size).unwrap_or(i64::MAX);
-    metrics.parse_window_ids.get_or_create(&label).set(size(window.len()));
-    metrics.parse_window_bytes.get_or_create(&label).set(size(window.memory_bytes()));
+    note_window(block.row.partition, window, observed);
     let due = || block.orders.iter().filter_map(|order| order.due_at);
     observed.hops.record(Hop::Orders, stored.orders_at, due());
     observed.hops.record(Hop::Rollup, stored.rollup_at, due());
+}
+
+/// Shows a partition's window as it is.
+pub(super) fn note_window(partition: u32, window: &Window, observed: &Observed) {
+    let (label, metrics) = (metrics::partition(partition), &observed.metrics.window);
+    let size = |size: usize| i64::try_from(size).unwrap_or(i64::MAX);
+    metrics.window_ids.get_or_create(&label).set(size(window.len()));
+    metrics.window_bytes.get_or_create(&label).set(size(window.memory_bytes()));
+}
+
+/// Shows nothing more of a partition that another processor reads now.
+pub(super) fn forget(partition: u32, observed: &Observed) {
+    let (label, metrics) = (metrics::partition(partition), &observed.metrics);
+    metrics.consume_stopped.remove(&label);
+    metrics.consume_lag_records.remove(&label);
+    metrics.window.forget(&label);
 }
 
 /// The reason of a dead letter.

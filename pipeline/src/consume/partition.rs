@@ -5,17 +5,17 @@ use super::lag::Lag;
 use super::stop::Stop;
 use super::{Shared, Until};
 use crate::backoff::{Backoff, jitter};
-use crate::block::{Block, BlockRow, Builder, Growing};
-use crate::log::{Bounds, Deliveries, Delivery, LogError, Publish, ReadLimit, ReadPartition};
+use crate::block::{Block, Builder, Growing};
+use crate::log::{Deliveries, Delivery, LogError, Publish, ReadLimit, ReadPartition};
 use crate::observe::metrics;
 use crate::position::Position;
-use crate::store::{Stored, Stores};
+use crate::store::{StoreError, Stored, Stores};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// How long an empty log is waited for at once, and how often a stop is looked for meanwhile.
-const WAIT: Duration = Duration::from_millis(100);
+pub(super) const WAIT: Duration = Duration::from_millis(100);
 /// How often the position is committed: it serves lag tools and a check, so it need not be exact.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
 /// How often a block that is not full is added to before it is stored.
@@ -25,7 +25,7 @@ const SHORT_ORDER: usize = 192;
 /// So many records behind the log's end, nothing is waited for.
 const KEEP_UP: i64 = 1_000;
 /// Records that one read brings at most.
-const READ: ReadLimit = ReadLimit { records: 1_000, bytes: 512 << 10 };
+pub(super) const READ: ReadLimit = ReadLimit { records: 1_000, bytes: 512 << 10 };
 
 /// The name of a partition's part in the health report.
 pub(super) fn part(partition: u32) -> String {
@@ -56,13 +56,13 @@ where
     }
 }
 
-struct Way<'w, R, P, S> {
-    reader: &'w mut R,
-    shared: &'w Shared<P, S>,
+pub(super) struct Way<'w, R, P, S> {
+    pub(super) reader: &'w mut R,
+    pub(super) shared: &'w Shared<P, S>,
     until: watch::Receiver<Until>,
-    partition: u32,
+    pub(super) partition: u32,
     committed_at: Option<Instant>,
-    position: Position,
+    pub(super) position: Position,
     lag: Lag,
 }
 
@@ -71,59 +71,13 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
     async fn go(&mut self) -> Result<(), Stop> {
         loop {
             self.resume().await?;
-            let mut builder = self.rebuild(self.position.stored()).await?;
+            let mut builder = self.rebuild().await?;
             if self.follow(&mut builder).await? != Until::Stopped {
                 return Ok(());
             }
             // Another's block was there first, of another length than this one's. What the window holds is behind or
             // ahead of it now, so this partition begins anew behind that block.
         }
-    }
-
-    async fn resume(&mut self) -> Result<(), Stop> {
-        let mut backoff = self.backoff();
-        let (newest, committed, bounds) = loop {
-            match self.place().await {
-                Ok(place) => break place,
-                Err(stop) => self.pause(stop, &mut backoff).await?,
-            }
-        };
-        self.position = Position::resume(self.reader.topic_id(), newest.as_ref(), committed, bounds)?;
-        let offset = self.position.stored();
-        tracing::info!(partition = self.partition, offset, end = bounds.end, "goes on");
-        Ok(())
-    }
-
-    /// What the group, the stores and the log say of this partition, asked in this order: a block that
-    /// another stores meanwhile can then only be newer than the position, and the log's end newer than the block.
-    async fn place(&mut self) -> Result<(Option<BlockRow>, Option<i64>, Bounds), Stop> {
-        let committed = self.reader.committed().await.map_err(Stop::Log)?;
-        let newest = self.shared.stores.newest_block(self.partition).await.map_err(Stop::Store)?;
-        let bounds = self.reader.bounds().await.map_err(Stop::Log)?;
-        Ok((newest, committed, bounds))
-    }
-
-    /// Fills a new window with the preceding offsets.
-    async fn rebuild(&mut self, next: i64) -> Result<Builder, Stop> {
-        let recipe = &self.shared.recipe;
-        let mut backoff = self.backoff();
-        let first = loop {
-            match self.reader.bounds().await {
-                Ok(bounds) => break bounds.first,
-                Err(error) => self.pause(Stop::Log(error), &mut backoff).await?,
-            }
-        };
-        let mut at = (next - i64::try_from(recipe.window).unwrap_or(i64::MAX)).max(first).min(next);
-        let mut builder = Builder::new(Arc::clone(recipe), self.reader.topic_id(), self.partition, at);
-        while at < next {
-            for record in self.read(at).await? {
-                if record.offset < next {
-                    builder.remember(&record);
-                }
-                at = record.offset + 1;
-            }
-        }
-        Ok(builder)
     }
 
     /// Builds and stores block after block.
@@ -244,6 +198,10 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
                     self.shared.observed.metrics.store_block_seconds.observe(sent.elapsed().as_secs_f64());
                     return Ok(stored);
                 }
+                Err(StoreError::Refused(reason)) => {
+                    let (first, last) = (block.row.first, block.row.last);
+                    return Err(Stop::Refused { first, last, reason });
+                }
                 Err(error) => {
                     self.shared.observed.metrics.store_retries.inc();
                     self.pause(Stop::Store(error), &mut backoff).await?;
@@ -266,22 +224,12 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
         }
     }
 
-    async fn read(&mut self, from: i64) -> Result<Vec<crate::log::LogRecord>, Stop> {
-        let mut backoff = self.backoff();
-        loop {
-            match self.reader.read(from, READ, WAIT).await {
-                Err(error @ LogError::Unavailable(_)) => self.pause(Stop::Log(error), &mut backoff).await?,
-                records => return records.map_err(Stop::Log),
-            }
-        }
-    }
-
-    fn backoff(&self) -> Backoff {
+    pub(super) fn backoff(&self) -> Backoff {
         Backoff::new(self.shared.limits.retry_pause, self.shared.limits.retry_pause_max)
     }
 
     /// Waits before the next try, or gives up where another try would fail in the same way.
-    async fn pause(&mut self, stop: Stop, backoff: &mut Backoff) -> Result<(), Stop> {
+    pub(super) async fn pause(&mut self, stop: Stop, backoff: &mut Backoff) -> Result<(), Stop> {
         if !stop.passes() {
             return Err(stop);
         }

@@ -13,6 +13,9 @@ pub(super) enum Stop {
     Log(LogError),
     #[error(transparent)]
     Store(StoreError),
+    /// Sent again, it would be refused again: that is for people to see to.
+    #[error("offsets {first} to {last} are not stored, because the stores refuse them: {reason}")]
+    Refused { first: i64, last: i64, reason: String },
 }
 
 impl Stop {

@@ -69,6 +69,9 @@ pub struct Ids {
     pub ghosts: u64,
     /// Records of the log whose ids the outcome file does not name.
     pub not_told: u64,
+    /// Records that repeat such an id beyond the window, and so count once more. The orders store, which goes by the id,
+    /// has them once.
+    pub beyond_window: u64,
 }
 
 impl Ids {
@@ -238,6 +241,9 @@ impl Display for Ledger {
                 ids.ghosts,
                 ids.not_told
             )?;
+        }
+        if let Some(repeats) = self.ids.as_ref().map(|ids| ids.beyond_window).filter(|repeats| *repeats > 0) {
+            writeln!(out, "{repeats} records repeat an id beyond the window and count once more")?;
         }
         if total.other_rules > 0 {
             writeln!(out, "{} blocks were made by other rules than are in force now", total.other_rules)?;

@@ -26,16 +26,24 @@ impl Told {
         Ok(Self { orders, ids })
     }
 
-    /// Notes a record's id: the order's own, else the key.
-    pub(super) fn see(&mut self, record: &LogRecord, parser: &mut Parser, rules: &Rules) {
+    /// Notes a record's id, the order's own, else the key, and says whether it was noted before.
+    pub(super) fn see(&mut self, record: &LogRecord, parser: &mut Parser, rules: &Rules) -> bool {
         let own =
             parser.parse(&record.value, record.received_at, rules).ok().and_then(|order| order.order_id);
-        let Some(id) = own.map(str::as_bytes).or(record.key.as_deref()) else { return };
+        let Some(id) = own.map(str::as_bytes).or(record.key.as_deref()) else { return false };
         match self.orders.get_mut(&xxh3_128(id)) {
-            Some((_, seen)) => *seen = true,
+            Some((_, seen)) => std::mem::replace(seen, true),
             // Orders that others sent are nobody's fault; they are counted so that a reader knows of them.
-            None => self.ids.not_told += 1,
+            None => {
+                self.ids.not_told += 1;
+                false
+            }
         }
+    }
+
+    /// Counts a record that repeats an id and counts once more all the same.
+    pub(super) const fn repeated(&mut self) {
+        self.ids.beyond_window += 1;
     }
 
     /// Acknowledged ⊆ log ⊆ acknowledged ∪ unknown.

@@ -6,6 +6,7 @@
 
 mod consumer;
 mod dead;
+mod members;
 mod native;
 mod publisher;
 mod reader;
@@ -29,7 +30,9 @@ use std::time::Duration;
 /// What the pipeline's promises rest on, and no configuration may change.
 const PRODUCER: [(&str, &str); 3] =
     [("acks", "all"), ("enable.idempotence", "true"), ("partitioner", "murmur2_random")];
-const CONSUMER: [(&str, &str); 3] = [
+const CONSUMER: [(&str, &str); 4] = [
+    // In the other protocol, members do not see each other's client ids.
+    ("group.protocol", "classic"),
     // Where to go on is what the stores say; what is committed serves lag tools and one check.
     ("enable.auto.commit", "false"),
     ("enable.auto.offset.store", "false"),

@@ -1,5 +1,6 @@
-//! Every metric of the pipeline, by the stage that counts it. No other file names a metric, but for those of the two
-//! servers that are stored in, in `stores.rs`, and of who gets in, in `access.rs`.
+//! Every metric of the pipeline, by the stage that counts it. No other file names a metric, but for those of the log's
+//! clients (`kafka.rs`), of the servers that are stored in (`stores.rs`), of the windows of order ids (`window.rs`) and of
+//! who gets in (`access.rs`).
 //!
 //! Names are `<stage>_<noun>_<unit>`, with `_total` where they only grow; the text of each is its documentation.
 
@@ -9,6 +10,7 @@ use super::access::AccessMetrics;
 use super::counters::{Counters, Label, SecondsGauge, add, latency};
 use super::kafka::KafkaMetrics;
 use super::stores::StoreMetrics;
+use super::window::WindowMetrics;
 use crate::order::Reason;
 use crate::outcomes::Outcome;
 use prometheus_client::encoding::text::encode;
@@ -50,8 +52,7 @@ pub struct Metrics {
     dead: Counters<{ Reason::ALL.len() }>,
     pub parse_duplicates: Counter,
     pub parse_conflicts: Counter,
-    pub parse_window_ids: Family<Label, Gauge>,
-    pub parse_window_bytes: Family<Label, Gauge>,
+    pub window: WindowMetrics,
     pub enrich_customers: Gauge,
     pub enrich_reloads: Counter,
     pub enrich_reload_errors: Counter,
@@ -182,18 +183,7 @@ impl Default for Metrics {
                 "Duplicates with another body than the first",
                 Counter::default(),
             ),
-            parse_window_ids: add(
-                it,
-                "parse_window_ids",
-                "Order ids in the window, by partition",
-                Family::default(),
-            ),
-            parse_window_bytes: add(
-                it,
-                "parse_window_bytes",
-                "Memory of the window, by partition",
-                Family::default(),
-            ),
+            window: WindowMetrics::register(it),
             enrich_customers: add(it, "enrich_customers", "Customers in the dimension", Gauge::default()),
             enrich_reloads: add(
                 it,

@@ -29,8 +29,9 @@ use std::time::{Duration, Instant};
 const SERVER: &str = "ClickHouse";
 /// Idle connections are given up before the server does so, which is after 3 seconds in its older versions.
 const IDLE: Duration = Duration::from_secs(2);
-/// How recent a block of other rules must be for its processor to count as running.
-const SIDE_BY_SIDE_SECONDS: u32 = 60;
+/// How recent a block of other rules must be for its processor to count as running. The members of the own group are
+/// known by the group; this is for one that stores here from another group, or has just been thrown out.
+const SIDE_BY_SIDE_SECONDS: u32 = 10;
 
 /// The writing side of the rollups.
 pub struct ClickHouseRollups {

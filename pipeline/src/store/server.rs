@@ -59,8 +59,8 @@ pub async fn connect(config: &Config, rules: &str, metrics: &Metrics) -> Result<
     let rollups = ClickHouseRollups::new(&config.clickhouse, own.clone());
     if let Some(other) = rollups.other_rules(rules).await? {
         return Err(StoreError::Refused(format!(
-            "a processor with the rules {other} stored a block within the last minute; this one has {rules}, and \
-             processors of different rules do not run side by side: stop the others, and wait a minute"
+            "a processor with the rules {other} stored a block within the last 10 seconds; this one has {rules}, \
+             and processors of different rules do not run side by side: stop the others, and wait for so long"
         )));
     }
     rollups.prepare().await?;

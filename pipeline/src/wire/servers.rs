@@ -103,9 +103,10 @@ pub async fn start_process(config: &Config) -> Result<Processing> {
     let kafka::Started { log, poller } = kafka::start(&config.kafka, &config.log, &observed)?;
     let consumer = {
         let (settings, log, observed) = (config.kafka.clone(), config.log.clone(), observed.clone());
+        let rules = recipe.fingerprint();
         let join = move || {
             let topic_id = kafka::topic_id(&settings, &log)?;
-            KafkaConsumer::join(&settings, topic_id, &observed)
+            KafkaConsumer::join_by_rules(&settings, topic_id, &rules, &observed)
         };
         tokio::task::spawn_blocking(join).await??
     };

@@ -5,6 +5,7 @@ use crate::servers::Servers;
 use crate::ways::place::{Foreign, Letter, Way, Written};
 use crate::ways::process::program;
 use futures_util::TryStreamExt;
+use pipeline::config::Config;
 use pipeline::log::kafka;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::{ClientContext, DefaultClientContext};
@@ -50,6 +51,11 @@ impl Separate {
         let output = apply.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         way
+    }
+
+    /// The configuration, for a test that looks past the product.
+    pub fn config(&self) -> &Config {
+        &self.servers.config
     }
 
     fn client(&self) -> ClientConfig {

@@ -45,7 +45,11 @@ impl Servers {
         ];
         let flags: Vec<_> =
             own.iter().chain(settings).map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let config = Config::read(&Layers::load(None, None, std::env::vars(), &flags).unwrap()).unwrap();
+        Self::of(Config::read(&Layers::load(None, None, std::env::vars(), &flags).unwrap()).unwrap())
+    }
+
+    /// Those of a configuration.
+    pub fn of(config: Config) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         Self { config, runtime: runtime.unwrap(), metrics: Metrics::default() }
     }

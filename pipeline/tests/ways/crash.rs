@@ -4,7 +4,7 @@
 //! What the orders must come to is computed by the senders. A kill proves something only where it hits work that is
 //! under way, so the test also fails if no request lost its answer, or if no restart found records still to be stored.
 
-mod clients;
+pub mod clients;
 
 use super::place::Place;
 use super::process::Process;
@@ -135,7 +135,7 @@ fn found_pending(log: &Path) -> i64 {
 }
 
 /// The ledger against what the senders were told.
-fn by_id(place: &Place, clients: &[Client]) -> serde_json::Value {
+pub fn by_id(place: &Place, clients: &[Client]) -> serde_json::Value {
     let path = place.folder().join("outcomes.zst");
     let mut writer = OutcomeWriter::create(&path).unwrap();
     for (id, order) in clients.iter().flat_map(|client| &client.orders) {
@@ -150,7 +150,7 @@ fn by_id(place: &Place, clients: &[Client]) -> serde_json::Value {
 }
 
 /// Log, orders store and rollups against what the senders themselves add up, each acknowledged id once.
-fn compare(place: &Place, clients: &[Client], ledger: &serde_json::Value) {
+pub fn compare(place: &Place, clients: &[Client], ledger: &serde_json::Value) {
     let sent = || clients.iter().flat_map(|client| &client.orders);
     let accepted = || sent().filter(|(_, order)| order.outcome() == Outcome::Accepted);
     assert!(sent().all(|(_, order)| matches!(order.outcome(), Outcome::Accepted | Outcome::Rejected)));

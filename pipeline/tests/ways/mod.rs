@@ -2,14 +2,15 @@
 //! `tests/it` and over Kafka, Cassandra and ClickHouse in `tests/stack`: both include this folder, and each says by its
 //! macro `over_this_way` what a test's place is.
 
+pub mod crash;
 pub mod http;
 pub mod place;
 pub mod process;
 pub mod running;
 pub mod wait;
 
-mod crash;
 mod dead;
 mod dimension;
 mod orders;
 mod records;
+mod retries;

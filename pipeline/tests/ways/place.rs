@@ -81,7 +81,8 @@ impl Place {
         self.folder.path()
     }
 
-    fn settings(&self, more: &[&str]) -> Vec<String> {
+    /// The settings of its processes, with more.
+    pub fn settings(&self, more: &[&str]) -> Vec<String> {
         self.way.settings().into_iter().chain(more.iter().map(|setting| (*setting).to_owned())).collect()
     }
 

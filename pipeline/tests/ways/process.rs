@@ -13,7 +13,11 @@ pub fn program() -> Command {
 /// Starts one of the commands that go on, on ports that the system chooses, with settings as `key=value`; waits for
 /// nothing.
 pub fn spawn(command: &str, settings: &[String], log: Stdio) -> Child {
-    let mut pipeline = program();
+    spawn_build(program(), command, settings, log)
+}
+
+/// Does so with another build of the program.
+pub fn spawn_build(mut pipeline: Command, command: &str, settings: &[String], log: Stdio) -> Child {
     pipeline.arg(command);
     let own = ["receive.listen=127.0.0.1:0", "manage.listen=127.0.0.1:0"];
     for setting in own.into_iter().chain(settings.iter().map(String::as_str)) {
@@ -34,7 +38,11 @@ pub struct Process {
 impl Process {
     /// Starts a process as [`spawn`] does, and waits until it says that it is up.
     pub fn start(command: &str, settings: &[String], log: Stdio) -> Self {
-        let mut child = spawn(command, settings, log);
+        Self::up(command, spawn(command, settings, log))
+    }
+
+    /// Waits until a process says that it is up.
+    pub fn up(command: &str, mut child: Child) -> Self {
         let greeting = BufReader::new(child.stdout.take().unwrap()).lines();
         let (mut orders, mut manage) = (None, None);
         for line in greeting {

@@ -2,6 +2,7 @@
 //! statistics but no messages: those come through the queue of each partition, so however long a store takes, the group
 //! is polled.
 
+use super::members;
 use super::native::PartitionQueue;
 use super::reader::{KafkaReader, Place};
 use super::statistics::Listener;
@@ -13,7 +14,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
 use std::ffi::CString;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +28,7 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// A member of the group.
 pub struct KafkaConsumer {
-    changes: mpsc::UnboundedReceiver<Assignment<KafkaReader>>,
+    changes: mpsc::UnboundedReceiver<Change>,
     stopped: Arc<AtomicBool>,
     poller: Option<thread::JoinHandle<()>>,
 }
@@ -41,18 +42,40 @@ impl fmt::Debug for KafkaConsumer {
 /// What librdkafka calls back.
 pub(super) struct Group {
     listener: Listener,
-    changes: mpsc::UnboundedSender<Assignment<KafkaReader>>,
+    changes: mpsc::UnboundedSender<Change>,
+    /// The group and the rules that its members must have, where that matters.
+    rules: Option<(String, String)>,
     /// The consumer that this is the context of, set once, right after both are made.
     member: OnceLock<(Weak<BaseConsumer<Self>>, Arc<Place>)>,
 }
 
+type Change = Result<Assignment<KafkaReader>, LogError>;
+
 impl KafkaConsumer {
-    /// Joins the group, to read the topic of an id (see [`super::topic_id`]).
+    /// Joins the group, to read the topic of an id (see [`super::topic_id`]), unless a member of it has other rules.
+    ///
+    /// # Errors
+    /// Where a setting is wrong, where a member has other rules, or where nobody tells.
+    pub fn join_by_rules(
+        kafka: &Kafka,
+        topic_id: String,
+        rules: &str,
+        observed: &Observed,
+    ) -> Result<Self, LogError> {
+        let mut settings = consumer_config(kafka)?;
+        settings.set("client.id", members::client_id(kafka, rules));
+        let (consumer, _, changes) = open(kafka, topic_id, observed, settings, Some(rules))?;
+        members::refuse_others(&consumer, &kafka.group, rules, kafka.timeout)?;
+        consumer.subscribe(&[&kafka.topic]).map_err(unavailable)?;
+        Self::follow(consumer, changes)
+    }
+
+    /// Joins the group, whatever rules its members have.
     ///
     /// # Errors
     /// Where a setting is wrong.
     pub fn join(kafka: &Kafka, topic_id: String, observed: &Observed) -> Result<Self, LogError> {
-        let (consumer, _, changes) = open(kafka, topic_id, observed, false)?;
+        let (consumer, _, changes) = open(kafka, topic_id, observed, consumer_config(kafka)?, None)?;
         consumer.subscribe(&[&kafka.topic]).map_err(unavailable)?;
         Self::follow(consumer, changes)
     }
@@ -66,7 +89,9 @@ impl KafkaConsumer {
         log: &Log,
         topic_id: String,
     ) -> Result<(Vec<KafkaReader>, Self), LogError> {
-        let (consumer, place, changes) = open(kafka, topic_id, &Observed::default(), true)?;
+        let mut settings = consumer_config(kafka)?;
+        settings.set("enable.partition.eof", "true");
+        let (consumer, place, changes) = open(kafka, topic_id, &Observed::default(), settings, None)?;
         let mut all = TopicPartitionList::new();
         for partition in 0..log.partitions {
             all.add_partition(&kafka.topic, i32::try_from(partition).unwrap_or(i32::MAX));
@@ -77,7 +102,7 @@ impl KafkaConsumer {
 
     fn follow(
         consumer: Arc<BaseConsumer<Group>>,
-        changes: mpsc::UnboundedReceiver<Assignment<KafkaReader>>,
+        changes: mpsc::UnboundedReceiver<Change>,
     ) -> Result<Self, LogError> {
         let stopped = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&stopped);
@@ -103,22 +128,25 @@ impl Consume for KafkaConsumer {
     type Reader = KafkaReader;
 
     async fn next(&mut self) -> Result<Assignment<KafkaReader>, LogError> {
-        self.changes.recv().await.ok_or_else(|| {
-            LogError::Refused("the group's consumer has failed for good and must be restarted".into())
+        self.changes.recv().await.unwrap_or_else(|| {
+            Err(LogError::Refused("the group's consumer has failed for good and must be restarted".into()))
         })
     }
 }
 
-type Opened = (Arc<BaseConsumer<Group>>, Arc<Place>, mpsc::UnboundedReceiver<Assignment<KafkaReader>>);
+type Opened = (Arc<BaseConsumer<Group>>, Arc<Place>, mpsc::UnboundedReceiver<Change>);
 
-fn open(kafka: &Kafka, id: String, observed: &Observed, ends: bool) -> Result<Opened, LogError> {
+fn open(
+    kafka: &Kafka,
+    id: String,
+    observed: &Observed,
+    settings: ClientConfig,
+    rules: Option<&str>,
+) -> Result<Opened, LogError> {
     let (sender, changes) = mpsc::unbounded_channel();
     let listener = Listener::new("consumer", observed);
-    let group = Group { listener, changes: sender, member: OnceLock::new() };
-    let mut settings = consumer_config(kafka)?;
-    if ends {
-        settings.set("enable.partition.eof", "true");
-    }
+    let rules = rules.map(|rules| (kafka.group.clone(), rules.to_owned()));
+    let group = Group { listener, changes: sender, rules, member: OnceLock::new() };
     let consumer: BaseConsumer<Group> = settings
         .create_with_context(group)
         .map_err(|error| LogError::Refused(format!("kafka.consumer: {error}")))?;
@@ -193,23 +221,41 @@ impl Group {
             let member = self.member.get().and_then(|(weak, place)| Some((weak.upgrade()?, place)));
             // A consumer that is being closed gets no more partitions.
             let Some((consumer, place)) = member else { return };
+            if let Err(error @ LogError::Refused(_)) = self.look_around(&consumer, place) {
+                let _ = self.changes.send(Err(error));
+                return;
+            }
             let how = |consumer: &BaseConsumer<Self>, list: &TopicPartitionList| {
                 if cooperative { consumer.incremental_assign(list) } else { consumer.assign(list) }
             };
             // A receiver that has gone is a processor that stops.
             assign(&consumer, place, list, how).map(|readers| {
-                let _ = self.changes.send(Assignment::Assigned(readers));
+                let _ = self.changes.send(Ok(Assignment::Assigned(readers)));
             })
         } else {
             // The readers are stopped before another member can have the partitions; that a block of theirs is still
             // on its way is what its token is for.
-            let _ = self.changes.send(Assignment::Revoked(numbers));
+            let _ = self.changes.send(Ok(Assignment::Revoked(numbers)));
             let done = if cooperative { consumer.incremental_unassign(list) } else { consumer.unassign() };
             done.map_err(unavailable)
         };
         if let Err(error) = done {
             tracing::error!(%error, "the group's change could not be followed");
         }
+    }
+}
+
+impl Group {
+    /// Looks for members of other rules, when this one gets its first partitions, or the first ones after it lost all:
+    /// two that joined at the same time did not see each other before. Whoever has partitions already goes on.
+    fn look_around(&self, consumer: &BaseConsumer<Self>, place: &Place) -> Result<(), LogError> {
+        let Some((group, rules)) = &self.rules else { return Ok(()) };
+        if consumer.assignment().is_ok_and(|held| held.count() > 0) {
+            return Ok(());
+        }
+        members::refuse_others(consumer, group, rules, place.timeout).inspect_err(|error| {
+            tracing::warn!(%error, "the group's members are not known to have the same rules");
+        })
     }
 }
 

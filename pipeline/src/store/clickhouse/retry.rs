@@ -5,7 +5,7 @@ use clickhouse::error::Error;
 /// Codes of answers that would come again, each with the kind it is counted under. Whatever is not here may pass: a full
 /// disk (243), too many parts (252), memory (241), a time-out (159), a read-only table (242), the same query id still
 /// running (216), a server that is going down (210, 279).
-const REFUSED: [(u32, &str); 17] = [
+const REFUSED: [(u32, &str); 22] = [
     // The table is not there, or is another.
     (60, "schema"),
     (81, "schema"),
@@ -19,6 +19,12 @@ const REFUSED: [(u32, &str); 17] = [
     (62, "invalid"),
     (36, "invalid"),
     (115, "invalid"),
+    // A value does not fit: out of bounds or of its type's range, no null, an overflow, a constraint.
+    (69, "invalid"),
+    (321, "invalid"),
+    (349, "invalid"),
+    (407, "invalid"),
+    (469, "invalid"),
     // Who asks may not.
     (164, "unauthorized"),
     (192, "unauthorized"),
@@ -88,6 +94,7 @@ mod tests {
             (true, "unauthorized")
         );
         assert_eq!(answered("Code: 62"), (true, "invalid"));
+        assert_eq!(answered("Code: 469. DB::Exception: Constraint `c` is violated"), (true, "invalid"));
         assert_eq!(judge(&Error::SchemaMismatch("minute".into())), (true, "schema"));
     }
 }

@@ -1,8 +1,8 @@
 //! Going through all worlds.
 
 use super::{Model, World};
-use hashbrown::HashMap;
-use std::collections::VecDeque;
+
+use std::collections::{HashMap, VecDeque};
 use std::hash::{Hash, Hasher};
 use xxhash_rust::xxh3::Xxh3;
 
