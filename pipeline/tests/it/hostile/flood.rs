@@ -49,7 +49,7 @@ fn floods_of_frames_take_neither_memory_nor_the_place_of_others() {
         ("pings", |number| frame(PING, 0, 0, &[number.to_be_bytes(), [0; 4]].concat())),
     ];
     for (what, flood) in floods {
-        let mut connection = Connection::open(pipeline.orders);
+        let connection = Connection::open(pipeline.orders);
         let mut stream = connection.stream();
         // The client reads nothing: what the server answers has to wait, or the server has to stop reading.
         stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
