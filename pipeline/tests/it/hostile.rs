@@ -4,6 +4,7 @@
 
 mod attacks;
 mod bytes;
+mod flood;
 mod heavy;
 mod orders;
 mod requests;

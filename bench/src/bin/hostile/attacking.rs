@@ -6,6 +6,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     dead_code,
+    unused_imports,
     reason = "tests' own, of which not all is wanted"
 )]
 

@@ -10,8 +10,8 @@ mod good;
 mod verify;
 mod windows;
 
-use attacking::{corpus, support};
 use anyhow::{Context, Result, bail};
+use attacking::{corpus, support};
 use bench::child::{Pipeline, pipeline_if_asked};
 use clap::Parser;
 use std::path::PathBuf;
@@ -19,7 +19,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 #[derive(Parser)]
-#[command(about = "Sends hostile requests beside good orders, and proves that they do no harm", max_term_width = 100)]
+#[command(
+    about = "Sends hostile requests beside good orders, and proves that they do no harm",
+    max_term_width = 100
+)]
 struct Options {
     /// Hostile requests in all.
     #[arg(long, default_value_t = 1_000_000)]
@@ -57,7 +60,8 @@ fn main() -> Result<ExitCode> {
         std::fs::remove_dir_all(&data)?;
     }
     std::fs::create_dir_all(&data)?;
-    let settings = vec![format!("embedded.data_dir={}", data.display()), "receive.body_timeout=1500ms".to_owned()];
+    let settings =
+        vec![format!("embedded.data_dir={}", data.display()), "receive.body_timeout=1500ms".to_owned()];
     let pipeline = Pipeline::start("embedded", &settings)?;
     let at = pipeline.orders.context("it takes no orders")?;
     let run = windows::run(&options, at)?;

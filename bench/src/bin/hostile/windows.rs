@@ -3,8 +3,8 @@
 use crate::Options;
 use crate::attacking::attacks::attack;
 use crate::attacking::bytes::Random;
-use crate::good::{self, Good};
 use crate::attacking::send::{Connection, Tally, read, send};
+use crate::good::{self, Good};
 use anyhow::{Result, anyhow};
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -31,12 +31,16 @@ pub struct Run {
 pub fn run(options: &Options, at: SocketAddr) -> Result<Run> {
     let mut run = Run::default();
     for window in 0..options.windows {
-        let (good, ()) = beside(options, at, &format!("quiet-{window}"), || Ok(thread::sleep(options.quiet)))?;
+        let (good, ()) = beside(options, at, &format!("quiet-{window}"), || {
+            thread::sleep(options.quiet);
+            Ok(())
+        })?;
         run.quiet.push(good);
         let first = options.requests * window / options.windows;
         let end = options.requests * (window + 1) / options.windows;
         let began = Instant::now();
-        let (good, tally) = beside(options, at, &format!("hostile-{window}"), || attackers(options, at, first..end))?;
+        let (good, tally) =
+            beside(options, at, &format!("hostile-{window}"), || attackers(options, at, first..end))?;
         run.attacked_for += began.elapsed();
         run.hostile.push(good);
         run.tally.add(tally);
