@@ -3,6 +3,7 @@
 
 mod count;
 mod partition;
+mod past;
 mod stop;
 
 use crate::block::Recipe;

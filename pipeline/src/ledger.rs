@@ -8,14 +8,14 @@ mod told;
 
 pub use report::{Difference, Ids, Ledger, PartitionBooks};
 
-use crate::block::{BlockRow, Builder, Recipe};
+use crate::block::{BlockRow, Builder, Recipe, Recipes};
 use crate::enrich::Customers;
 use crate::log::{LogError, ReadPartition, scan};
 use crate::money::Currency;
-use crate::order::Rules;
 use crate::parse::Parser;
 use crate::rollup::Sums;
 use crate::store::{Books, Ends, SalesKey, StoreError};
+use crate::window::Window;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -47,6 +47,7 @@ pub async fn draw_up<R: ReadPartition>(
 ) -> Result<Ledger, LedgerError> {
     // The stores are read before the log, so that what they hold is in the log by then, also while both grow.
     let blocks = books.blocks().await?;
+    let recipes = Recipes::of(recipe, &books.recipes().await?);
     let mut ends = Ends::new();
     for block in &blocks {
         let end = ends.entry(block.partition).or_insert(block.last);
@@ -60,7 +61,7 @@ pub async fn draw_up<R: ReadPartition>(
     for mut reader in readers {
         let partition = reader.partition();
         let own: Vec<_> = blocks.iter().filter(|block| block.partition == partition).cloned().collect();
-        let mut recount = Recount::new(&reader, own, recipe);
+        let mut recount = Recount::new(&reader, own, recipe, recipes.clone());
         recount.run(&mut reader, ids.as_mut()).await?;
         for (currency, sums) in &recount.sums {
             all.entry(*currency).or_default().merge(*sums);
@@ -80,16 +81,23 @@ struct Recount {
     books: PartitionBooks,
     blocks: std::vec::IntoIter<BlockRow>,
     builder: Builder,
-    rules: Rules,
+    /// The recipe of today, and all by which blocks were stored.
+    own: Arc<Recipe>,
+    fingerprint: String,
+    recipes: Recipes,
     parser: Parser,
-    expected: String,
     /// Orders that count, by currency.
     sums: BTreeMap<Currency, Sums>,
     differences: Vec<Difference>,
 }
 
 impl Recount {
-    fn new(reader: &impl ReadPartition, mut blocks: Vec<BlockRow>, recipe: &Arc<Recipe>) -> Self {
+    fn new(
+        reader: &impl ReadPartition,
+        mut blocks: Vec<BlockRow>,
+        recipe: &Arc<Recipe>,
+        recipes: Recipes,
+    ) -> Self {
         let partition = reader.partition();
         let mut differences = Vec::new();
         blocks.dedup_by(|again, block| {
@@ -117,10 +125,16 @@ impl Recount {
         Self {
             books: PartitionBooks { partition, blocks: blocks.len() as u64, ..PartitionBooks::default() },
             blocks: blocks.into_iter(),
-            builder: Builder::new(Arc::clone(recipe), reader.topic_id(), partition, 0),
-            rules: recipe.rules.clone(),
+            builder: Builder::with_window(
+                Arc::clone(recipe),
+                reader.topic_id(),
+                partition,
+                Window::new(recipes.window(), 0),
+            ),
+            own: Arc::clone(recipe),
+            fingerprint: recipe.fingerprint(),
+            recipes,
             parser: Parser::default(),
-            expected: recipe.fingerprint(),
             sums: BTreeMap::new(),
             differences,
         }
@@ -134,12 +148,12 @@ impl Recount {
     ) -> Result<(), LedgerError> {
         let bounds = reader.bounds().await?;
         let customers = Customers::default();
-        let mut block = self.blocks.next();
+        let mut block = self.next_block();
         let mut growing = self.builder.begin(bounds.first);
         scan(reader, bounds.first, bounds.end, |record| {
             self.books.log += 1;
             if let Some(ids) = ids.as_deref_mut() {
-                ids.see(&record, &mut self.parser, &self.rules);
+                ids.see(&record, &mut self.parser, &self.own.rules);
             }
             self.builder.add(&mut growing, &record, &customers);
             match &block {
@@ -152,7 +166,7 @@ impl Recount {
                         sums.add(order.quantity, order.total_minor);
                     }
                     self.compare_block(row, &done.row);
-                    block = self.blocks.next();
+                    block = self.next_block();
                 }
                 Some(_) => {}
             }
@@ -165,6 +179,15 @@ impl Recount {
             self.differences.push(missing);
         }
         Ok(())
+    }
+
+    /// The next block, by whose rules the records are counted from here on; behind the newest, by those of today.
+    fn next_block(&mut self) -> Option<BlockRow> {
+        let block = self.blocks.next();
+        let known = block.as_ref().and_then(|block| self.recipes.get(&block.rules));
+        self.builder.follow(known.unwrap_or(&self.own));
+        self.books.unknown_rules += u64::from(block.is_some() && known.is_none());
+        block
     }
 
     fn compare_block(&mut self, row: &BlockRow, counted: &BlockRow) {
@@ -183,9 +206,7 @@ impl Recount {
                 self.differences.push(Difference::of(partition, range, what, expected, found));
             }
         }
-        if row.rules != self.expected {
-            self.books.other_rules += 1;
-        }
+        self.books.other_rules += u64::from(row.rules != self.fingerprint);
         self.books.orders += row.orders;
         self.books.duplicates += row.duplicates;
         self.books.dead += row.dead;

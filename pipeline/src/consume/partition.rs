@@ -1,5 +1,7 @@
 //! One partition's way from the log into the stores.
 
+mod remember;
+
 use super::count::count;
 use super::stop::Stop;
 use super::{Shared, Until};
@@ -97,29 +99,6 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
         let newest = self.shared.stores.newest_block(self.partition).await.map_err(Stop::Store)?;
         let bounds = self.reader.bounds().await.map_err(Stop::Log)?;
         Ok((newest, committed, bounds))
-    }
-
-    /// Fills a new window with the preceding offsets.
-    async fn rebuild(&mut self, next: i64) -> Result<Builder, Stop> {
-        let recipe = &self.shared.recipe;
-        let mut backoff = self.backoff();
-        let first = loop {
-            match self.reader.bounds().await {
-                Ok(bounds) => break bounds.first,
-                Err(error) => self.pause(Stop::Log(error), &mut backoff).await?,
-            }
-        };
-        let mut at = (next - i64::try_from(recipe.window).unwrap_or(i64::MAX)).max(first).min(next);
-        let mut builder = Builder::new(Arc::clone(recipe), self.reader.topic_id(), self.partition, at);
-        while at < next {
-            for record in self.read(at).await? {
-                if record.offset < next {
-                    builder.remember(&record);
-                }
-                at = record.offset + 1;
-            }
-        }
-        Ok(builder)
     }
 
     /// Builds and stores block after block.

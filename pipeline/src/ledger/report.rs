@@ -34,6 +34,8 @@ pub struct PartitionBooks {
     pub blocks: u64,
     /// Blocks that were made by other rules than are in force now.
     pub other_rules: u64,
+    /// Of them, blocks of rules that this build does not know, which were counted by those in force now.
+    pub unknown_rules: u64,
     /// Orders that count.
     pub orders: u64,
     /// Records whose id was in the window.
@@ -158,6 +160,7 @@ impl Ledger {
             total.pending += books.pending;
             total.blocks += books.blocks;
             total.other_rules += books.other_rules;
+            total.unknown_rules += books.unknown_rules;
             total.orders += books.orders;
             total.duplicates += books.duplicates;
             total.dead += books.dead;
@@ -240,7 +243,12 @@ impl Display for Ledger {
             )?;
         }
         if total.other_rules > 0 {
-            writeln!(out, "{} blocks were made by other rules than are in force now", total.other_rules)?;
+            writeln!(
+                out,
+                "{} blocks were made by other rules than are in force now, and counted by theirs; {} by rules that this \
+                 build does not know, and counted by those in force",
+                total.other_rules, total.unknown_rules
+            )?;
         }
         for difference in &self.differences {
             writeln!(out, "DIFFERENCE {difference}")?;

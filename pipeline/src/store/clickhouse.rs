@@ -13,7 +13,7 @@ pub use schema::{apply, check};
 
 use super::StoreError;
 use super::chain::{token, token_prefix};
-use crate::block::{Block, BlockRow};
+use crate::block::{Block, BlockRow, Recipe};
 use crate::config;
 use crate::observe::stores::OneStore;
 use crate::time;
@@ -28,6 +28,8 @@ use std::time::{Duration, Instant};
 const SERVER: &str = "ClickHouse";
 /// Idle connections are given up before the server does so, which is after 3 seconds in its older versions.
 const IDLE: Duration = Duration::from_secs(2);
+/// What the names of recipes begin with, before the fingerprint.
+const RECIPE: &str = "recipe ";
 /// How recent a block of other rules must be for its processor to count as running.
 const SIDE_BY_SIDE_SECONDS: u32 = 60;
 
@@ -144,6 +146,39 @@ impl ClickHouseRollups {
         );
         let query = self.client.query(&sql).bind(rules);
         within(&self.config, query.fetch_optional::<String>()).await.map_err(|error| self.judged(&error))
+    }
+
+    /// The blocks of a partition that reach to an offset or further and were made by other rules.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn of_other_rules(
+        &self,
+        partition: u32,
+        from: i64,
+        rules: &str,
+    ) -> Result<Vec<BlockRow>, StoreError> {
+        let sql = format!(
+            "{BLOCKS} WHERE {BLOCK_ROWS} AND sales_by_minute.partition = {partition} AND sales_by_minute.last >= {from} \
+             AND sales_by_minute.rules != ? GROUP BY block"
+        );
+        let query = self.client.query(&sql).bind(rules);
+        let found = within(&self.config, query.fetch_all::<BlockLine>()).await;
+        Ok(found.map_err(|error| self.judged(&error))?.into_iter().map(BlockRow::from).collect())
+    }
+
+    /// Notes the recipe by which blocks are stored from now on.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn keep_recipe(&self, recipe: &Recipe) -> Result<(), StoreError> {
+        let name = recipe.fingerprint();
+        if self.books().recipes().await?.contains_key(&name) {
+            return Ok(());
+        }
+        let query = self.client.query("INSERT INTO schema_values VALUES (?, ?)");
+        let query = query.bind(format!("{RECIPE}{name}")).bind(recipe.to_text());
+        within(&self.config, query.execute()).await.map_err(|error| self.judged(&error))
     }
 
     /// Deletes the block rows that were stored before an instant, but for the newest of each partition.

@@ -95,6 +95,10 @@ impl Way for Embedded {
         records.iter().map(place).collect()
     }
 
+    fn age_blocks(&self) {
+        // There is one processor, and so none beside it.
+    }
+
     fn dead_letters(&self, count: usize) -> Vec<Letter> {
         let connection = self.connect("log.db");
         let sql = "SELECT partition, offset, CAST(value AS TEXT), reason, detail FROM dead ORDER BY 1, 2";

@@ -119,6 +119,12 @@ impl Way for Separate {
         written
     }
 
+    fn age_blocks(&self) {
+        let sql = "ALTER TABLE sales_by_minute UPDATE inserted_at = inserted_at - INTERVAL 1 HOUR WHERE block != '' \
+                   SETTINGS mutations_sync = 1";
+        self.servers.run(self.servers.client().query(sql).execute()).unwrap();
+    }
+
     fn dead_letters(&self, count: usize) -> Vec<Letter> {
         let topic = &self.servers.config.kafka.dead_topic;
         let consumer: BaseConsumer = self.client().set("group.id", "reads-the-dead").create().unwrap();

@@ -1,8 +1,8 @@
 //! What the rollups hold, added up without waiting for the engine to merge.
 
 use super::lines::{BLOCK_ROWS, BLOCKS, BlockLine};
-use super::{all, client};
-use crate::block::BlockRow;
+use super::{RECIPE, all, client};
+use crate::block::{BlockRow, RecipeTexts};
 use crate::config;
 use crate::money::Currency;
 use crate::rollup::Sums;
@@ -51,6 +51,19 @@ impl ClickHouseBooks {
             .map(|line| (times(&line), BlockRow::from(line)))
             .flat_map(|(times, row)| std::iter::repeat_n(row, times))
             .collect())
+    }
+
+    /// The recipes that were noted.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn recipes(&self) -> Result<RecipeTexts, StoreError> {
+        let sql = format!(
+            "SELECT substring(name, {}), any(value) FROM schema_values WHERE startsWith(name, '{RECIPE}') GROUP BY name",
+            RECIPE.len() + 1
+        );
+        let found: Vec<(String, String)> = all(&self.client, &self.config, &sql).await?;
+        Ok(found.into_iter().collect())
     }
 
     /// The last offset of each partition's newest block.

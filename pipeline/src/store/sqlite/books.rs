@@ -1,8 +1,8 @@
 //! What the embedded stores hold, read beside their writer or without one.
 
 use super::writer::{BLOCK_COLUMNS, block_row};
-use super::{check_layout, join, unavailable};
-use crate::block::BlockRow;
+use super::{check_layout, join, recipes, unavailable};
+use crate::block::{BlockRow, RecipeTexts};
 use crate::money::Currency;
 use crate::rollup::Sums;
 use crate::store::{Books, Ends, Found, Lookup, SalesKey, StoreError};
@@ -29,6 +29,13 @@ impl SqliteBooks {
         params: impl Params,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, StoreError> {
+        let connection = self.connect()?;
+        let mut statement = connection.prepare(sql).map_err(unavailable)?;
+        let rows = statement.query_map(params, read).map_err(unavailable)?;
+        rows.collect::<Result<_, _>>().map_err(unavailable)
+    }
+
+    fn connect(&self) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags).map_err(|error| {
             StoreError::Refused(format!("{} cannot be opened: {error}", self.path.display()))
@@ -37,9 +44,7 @@ impl SqliteBooks {
             .execute_batch("PRAGMA query_only = ON; PRAGMA busy_timeout = 10000;")
             .map_err(unavailable)?;
         check_layout(&connection, &self.path)?;
-        let mut statement = connection.prepare(sql).map_err(unavailable)?;
-        let rows = statement.query_map(params, read).map_err(unavailable)?;
-        rows.collect::<Result<_, _>>().map_err(unavailable)
+        Ok(connection)
     }
 }
 
@@ -76,6 +81,10 @@ fn text(row: &Row<'_>, at: usize) -> rusqlite::Result<String> {
 impl Books for SqliteBooks {
     async fn blocks(&self) -> Result<Vec<BlockRow>, StoreError> {
         self.rows(&format!("SELECT {BLOCK_COLUMNS} FROM blocks ORDER BY partition, first"), [], block_row)
+    }
+
+    async fn recipes(&self) -> Result<RecipeTexts, StoreError> {
+        recipes(&self.connect()?).map_err(unavailable)
     }
 
     async fn orders(&self, ends: &Ends) -> Result<BTreeMap<(u32, Currency), Sums>, StoreError> {
