@@ -3,6 +3,7 @@
 
 mod dead;
 mod read;
+mod recover;
 mod serve;
 
 use crate::config::{Config, Layers, Mode};
@@ -63,6 +64,11 @@ enum Command {
         #[command(subcommand)]
         what: dead::Dead,
     },
+    /// Go on with a partition that stopped because its stores and its log do not fit. Processors must be stopped.
+    Recover {
+        #[command(subcommand)]
+        what: recover::Recover,
+    },
     /// Print an order as it is stored. Exits 1 if it is not.
     Order {
         /// The order's id.
@@ -91,9 +97,12 @@ impl Command {
         let embedded = match self {
             Self::Embedded => true,
             Self::Ingest | Self::Process | Self::Schema { .. } => false,
-            Self::Ledger { .. } | Self::Dead { .. } | Self::Order { .. } | Self::Sales | Self::Config => {
-                mode == Mode::Embedded
-            }
+            Self::Ledger { .. }
+            | Self::Dead { .. }
+            | Self::Recover { .. }
+            | Self::Order { .. }
+            | Self::Sales
+            | Self::Config => mode == Mode::Embedded,
         };
         embedded.then_some("embedded")
     }
@@ -151,6 +160,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Ok(if ledger.balanced() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Dead { what } => runtime.block_on(dead::run(&config, what)),
+        Command::Recover { what } => runtime.block_on(recover::run(&config, what)),
         Command::Order { order_id, around } => {
             runtime.block_on(read::order(&config, &order_id, around.as_deref()))
         }

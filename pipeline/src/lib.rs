@@ -16,7 +16,7 @@ pub mod observe;
 pub mod order;
 pub mod outcomes;
 pub mod parse;
-mod position;
+pub mod position;
 pub mod publish;
 pub mod receive;
 pub mod rollup;

@@ -18,7 +18,7 @@ impl Past {
         blocks.sort_by_key(|block| block.first);
         let recipes = Recipes::of(own, kept);
         let (mut ranges, mut unknown) = (Vec::new(), BTreeSet::new());
-        for block in blocks {
+        for block in blocks.into_iter().filter(|block| !block.is_lost()) {
             match recipes.get(&block.rules) {
                 Some(recipe) => ranges.push((block.first, block.last, Arc::clone(recipe))),
                 None => drop(unknown.insert(block.rules)),

@@ -36,6 +36,11 @@ pub struct PartitionBooks {
     pub other_rules: u64,
     /// Of them, blocks of rules that this build does not know, which were counted by those in force now.
     pub unknown_rules: u64,
+    /// Blocks that are taken at their word, since the log does not reach back far enough to count them again.
+    pub carried: u64,
+    /// Ranges of offsets, first and last, whose records were deleted from the log before they were stored, which an
+    /// operator has accepted.
+    pub lost: Vec<(i64, i64)>,
     /// Orders that count.
     pub orders: u64,
     /// Records whose id was in the window.
@@ -160,6 +165,8 @@ impl Ledger {
             total.pending += books.pending;
             total.blocks += books.blocks;
             total.other_rules += books.other_rules;
+            total.carried += books.carried;
+            total.lost.extend(&books.lost);
             total.unknown_rules += books.unknown_rules;
             total.orders += books.orders;
             total.duplicates += books.duplicates;
@@ -249,6 +256,22 @@ impl Display for Ledger {
                  build does not know, and counted by those in force",
                 total.other_rules, total.unknown_rules
             )?;
+        }
+        if total.carried > 0 {
+            writeln!(
+                out,
+                "{} blocks are taken at their word: the log does not reach back far enough to count them again",
+                total.carried
+            )?;
+        }
+        for books in &self.partitions {
+            for (first, last) in &books.lost {
+                writeln!(
+                    out,
+                    "LOST partition {}, offsets {first} to {last}: accepted by an operator",
+                    books.partition
+                )?;
+            }
         }
         for difference in &self.differences {
             writeln!(out, "DIFFERENCE {difference}")?;

@@ -13,7 +13,7 @@ pub use schema::{apply, check};
 
 use super::StoreError;
 use super::chain::{token, token_prefix};
-use crate::block::{Block, BlockRow, Recipe};
+use crate::block::{Block, BlockRow, LOST, Recipe};
 use crate::config;
 use crate::observe::stores::OneStore;
 use crate::time;
@@ -141,7 +141,7 @@ impl ClickHouseRollups {
     /// What the server says.
     pub async fn other_rules(&self, rules: &str) -> Result<Option<String>, StoreError> {
         let sql = format!(
-            "SELECT rules FROM sales_by_minute WHERE {BLOCK_ROWS} AND rules != ? AND inserted_at > now64(9) - INTERVAL \
+            "SELECT rules FROM sales_by_minute WHERE {BLOCK_ROWS} AND rules NOT IN (?, '{LOST}') AND inserted_at > now64(9) - INTERVAL \
              {SIDE_BY_SIDE_SECONDS} SECOND ORDER BY inserted_at DESC LIMIT 1"
         );
         let query = self.client.query(&sql).bind(rules);
@@ -181,7 +181,8 @@ impl ClickHouseRollups {
         within(&self.config, query.execute()).await.map_err(|error| self.judged(&error))
     }
 
-    /// Deletes the block rows that were stored before an instant, but for the newest of each partition.
+    /// Deletes the block rows that were stored before an instant, but for the newest of each partition, and for those
+    /// that stand for a loss.
     ///
     /// # Errors
     /// What the server says.
@@ -197,7 +198,7 @@ impl ClickHouseRollups {
         }
         let sql = format!(
             "ALTER TABLE sales_by_minute DELETE WHERE {BLOCK_ROWS} AND inserted_at < fromUnixTimestamp64Nano(toInt64({before}), 'UTC') \
-             AND (partition, last) NOT IN ({}) SETTINGS mutations_sync = 1",
+             AND rules != '{LOST}' AND (partition, last) NOT IN ({}) SETTINGS mutations_sync = 1",
             kept.join(", ")
         );
         within(&self.config, self.client.query(&sql).execute()).await.map_err(|error| self.judged(&error))

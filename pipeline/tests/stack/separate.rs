@@ -119,6 +119,22 @@ impl Way for Separate {
         written
     }
 
+    fn delete_records(&self, partition: u32, before: i64) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
+        let mut list = TopicPartitionList::new();
+        let topic = &self.servers.config.kafka.topic;
+        list.add_partition_offset(topic, partition.cast_signed(), Offset::Offset(before)).unwrap();
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        self.servers.run(admin.delete_records(&list, &options)).unwrap();
+    }
+
+    fn wipe_stores(&self) {
+        let cql = format!("TRUNCATE {}.orders", self.servers.config.cassandra.keyspace);
+        self.servers.run(self.servers.session().query_unpaged(cql, ())).unwrap();
+        let truncate = self.servers.client().query("TRUNCATE TABLE sales_by_minute").execute();
+        self.servers.run(truncate).unwrap();
+    }
+
     fn age_blocks(&self) {
         let sql = "ALTER TABLE sales_by_minute UPDATE inserted_at = inserted_at - INTERVAL 1 HOUR WHERE block != '' \
                    SETTINGS mutations_sync = 1";

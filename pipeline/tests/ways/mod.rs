@@ -11,5 +11,6 @@ pub mod wait;
 mod crash;
 mod dead;
 mod dimension;
+mod lost;
 mod orders;
 mod records;
