@@ -2,9 +2,12 @@
 //! pipeline's memory and processor time are its own and can be read, and nothing but cargo is needed.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -14,6 +17,8 @@ use crate::machine::{Usage, usage};
 /// The first argument with which a program of this crate is `pipeline`.
 const AS_PIPELINE: &str = "pipeline";
 const WAIT: Duration = Duration::from_secs(30);
+/// A start rebuilds windows and may wait for servers that start themselves.
+const UP_WITHIN: Duration = Duration::from_secs(60);
 
 /// What to call first in `main`: where the arguments ask for `pipeline`, it is that program to its end.
 pub fn pipeline_if_asked() -> Option<ExitCode> {
@@ -27,17 +32,31 @@ pub fn pipeline_if_asked() -> Option<ExitCode> {
 /// # Errors
 /// Where it fails; why is on standard error.
 pub fn complete(command: &str, settings: &[String]) -> Result<()> {
-    let status = spawn(command, &[], settings)?.wait()?;
+    let status = spawn(command, &[], settings, &Launch::default())?.wait()?;
     if status.success() { Ok(()) } else { bail!("`pipeline {command}` ended with {status}") }
 }
 
-fn spawn(command: &str, own: &[&str], settings: &[String]) -> Result<Child> {
+/// How a process is started, beside its settings.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Launch<'a> {
+    /// The file to which it logs; standard error without one.
+    pub log: Option<&'a Path>,
+    /// More variables of its environment.
+    pub environment: &'a [(String, String)],
+}
+
+fn spawn(command: &str, own: &[&str], settings: &[String], launch: &Launch<'_>) -> Result<Child> {
     let mut pipeline = Command::new(std::env::current_exe().context("failed to find this program")?);
     pipeline.arg(AS_PIPELINE).args(command.split(' '));
     for setting in own.iter().copied().chain(["observe.log=warn"]).chain(settings.iter().map(String::as_str))
     {
         pipeline.args(["--set", setting]);
     }
+    if let Some(path) = launch.log {
+        let log = File::options().create(true).append(true).open(path);
+        pipeline.stderr(log.with_context(|| format!("failed to open {}", path.display()))?);
+    }
+    pipeline.envs(launch.environment.iter().map(|(name, value)| (name, value)));
     pipeline.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("failed to start the pipeline")
 }
 
@@ -57,23 +76,44 @@ impl Pipeline {
     /// # Errors
     /// Where it does not start; why is on standard error.
     pub fn start(command: &str, settings: &[String]) -> Result<Self> {
-        let mut child =
-            spawn(command, &["receive.listen=127.0.0.1:0", "manage.listen=127.0.0.1:0"], settings)?;
-        let greeting = child.stdout.take().map(BufReader::new).context("the pipeline has no output")?;
-        let (mut orders, mut manage) = (None, None);
-        for line in greeting.lines() {
-            let line = line?;
-            let address = |marker: &str| -> Option<SocketAddr> {
-                line.split_once(marker)?.1.split('/').next()?.parse().ok()
-            };
-            orders = orders.or(address("taken at http://"));
-            manage = manage.or(address("are at http://"));
-            if line.ends_with("Ctrl-C stops") {
-                break;
+        Self::start_as(command, settings, &Launch::default())
+    }
+
+    /// The same, with a log and an environment of its own.
+    ///
+    /// # Errors
+    /// Where it does not start in time; why is in its log.
+    pub fn start_as(command: &str, settings: &[String], launch: &Launch<'_>) -> Result<Self> {
+        let own = ["receive.listen=127.0.0.1:0", "manage.listen=127.0.0.1:0"];
+        let mut child = spawn(command, &own, settings, launch)?;
+        match greeting(&mut child) {
+            Ok((orders, manage)) => Ok(Self { child, orders, manage }),
+            Err(error) => {
+                // It has ended already, or hangs.
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(error.context(format!("`pipeline {command}` did not start")))
             }
         }
-        let manage = manage.with_context(|| format!("`pipeline {command}` did not start"))?;
-        Ok(Self { child, orders, manage })
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// kill -9, and the end of it.
+    ///
+    /// # Errors
+    /// Where it cannot be killed.
+    pub fn kill(mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Where orders are posted.
@@ -144,6 +184,32 @@ impl Pipeline {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// Reads where a process takes orders, if it does, and its management port.
+fn greeting(child: &mut Child) -> Result<(Option<SocketAddr>, SocketAddr)> {
+    let output = child.stdout.take().context("the pipeline has no output")?;
+    let (sender, lines) = mpsc::channel();
+    // It ends with the process's output, or when nobody listens any more.
+    std::thread::spawn(move || {
+        let mut lines = BufReader::new(output).lines();
+        while let Some(Ok(line)) = lines.next()
+            && sender.send(line).is_ok()
+        {}
+    });
+    let started = Instant::now();
+    let (mut orders, mut manage) = (None, None);
+    while let Ok(line) = lines.recv_timeout(UP_WITHIN.saturating_sub(started.elapsed())) {
+        let address = |marker: &str| -> Option<SocketAddr> {
+            line.split_once(marker)?.1.split('/').next()?.parse().ok()
+        };
+        orders = orders.or(address("taken at http://"));
+        manage = manage.or(address("are at http://"));
+        if line.ends_with("Ctrl-C stops") {
+            break;
+        }
+    }
+    Ok((orders, manage.context("it did not say where its management port is")?))
 }
 
 impl Drop for Pipeline {

@@ -6,6 +6,7 @@
 pub mod child;
 pub mod data;
 pub mod demo;
+pub mod faults;
 pub mod floors;
 pub mod machine;
 pub mod pairs;

@@ -8,9 +8,11 @@ mod axis;
 mod bars;
 mod canvas;
 mod curves;
+mod series;
 
 use canvas::PlotError;
 pub(crate) use curves::seconds_per_point;
+pub(crate) use series::{Line, over_time};
 
 use crate::report::Report;
 use crate::sales::Market;

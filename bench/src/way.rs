@@ -14,7 +14,7 @@ use crate::machine::Usage;
 /// Names a server of the log, if it is set: then a stack is there already, whoever brought it up.
 const BROKERS: &str = "PIPELINE_KAFKA_BROKERS";
 /// What brings the native stack up, and says where it is.
-const STACK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/native/stack");
+pub const STACK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/native/stack");
 /// The versions that all ways of bringing a stack up install.
 const VERSIONS: &str = include_str!("../../deploy/versions.env");
 

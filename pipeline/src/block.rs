@@ -1,8 +1,10 @@
 //! A block: what a contiguous range of one partition's records comes to. Pure, and a function of the range, the rules
 //! and the customers dimension alone: processor and ledger both build blocks with this.
 
+mod lost;
 mod recipe;
 
+pub use lost::LOST;
 pub use recipe::{Recipe, RecipeTexts, Recipes};
 
 use crate::enrich::{Customers, OTHER, UNKNOWN, enrich};
@@ -70,16 +72,6 @@ pub struct BlockRow {
     pub rules: String,
 }
 
-/// What stands in place of rules in the row of a range that was lost: see [`Block::lost`].
-pub const LOST: &str = "lost";
-
-impl BlockRow {
-    /// Whether it stands for a range whose records were lost, which an operator has accepted.
-    pub fn is_lost(&self) -> bool {
-        self.rules == LOST
-    }
-}
-
 /// A finished block.
 #[derive(Debug)]
 pub struct Block {
@@ -93,22 +85,6 @@ pub struct Block {
     pub dead: Vec<DeadLetter>,
     /// What the metrics want to know beside.
     pub notes: Notes,
-}
-
-impl Block {
-    /// A block without records, for a range of offsets that was deleted from the log before it was stored. It closes the
-    /// gap in the chain, and stays in the ledger for ever as what it is.
-    pub fn lost(topic_id: &str, partition: u32, (first, last): (i64, i64)) -> Self {
-        let row = BlockRow {
-            topic_id: topic_id.to_owned(),
-            partition,
-            first,
-            last,
-            rules: LOST.to_owned(),
-            ..BlockRow::default()
-        };
-        Self { row, orders: Vec::new(), sums: Vec::new(), dead: Vec::new(), notes: Notes::default() }
-    }
 }
 
 /// What is counted of a block but not stored.

@@ -5,10 +5,11 @@ mod dead;
 mod read;
 mod recover;
 mod serve;
+mod token;
 
 use crate::config::{Config, Layers, Mode};
 use crate::wire;
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -30,8 +31,8 @@ struct Options {
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A setting over file and environment, such as receive.listen=127.0.0.1:9000. May be repeated.
-    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_value)]
-    set: Vec<(String, String)>,
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// The folder of the embedded mode's files; short for --set mode=embedded --set embedded.data_dir=DIR.
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<String>,
@@ -69,16 +70,26 @@ enum Command {
         #[command(subcommand)]
         what: recover::Recover,
     },
-    /// Print an order as it is stored. Exits 1 if it is not.
+    /// Say where an order is: in the log, stored, refused; and print it as it is stored. Exits 1 if it is neither stored nor
+    /// on its way.
     Order {
         /// The order's id.
         order_id: String,
-        /// About when it was created (RFC 3339); without it the stores of servers look back hour by hour.
+        /// About when it was created (RFC 3339): the log is looked through an hour before and after. Without it the whole
+        /// partition is, and the stores of servers hour by hour.
         #[arg(long, value_name = "TIME")]
         around: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Print the sales by currency, source and state.
     Sales,
+    /// Print a new random token for a client, and the line of receive.tokens_file by which it is let in.
+    Token {
+        /// Whose it is.
+        name: String,
+    },
     /// Print the configuration in force and where each value comes from.
     Config,
 }
@@ -96,7 +107,7 @@ impl Command {
     fn profile(&self, mode: Mode) -> Option<&'static str> {
         let embedded = match self {
             Self::Embedded => true,
-            Self::Ingest | Self::Process | Self::Schema { .. } => false,
+            Self::Ingest | Self::Process | Self::Schema { .. } | Self::Token { .. } => false,
             Self::Ledger { .. }
             | Self::Dead { .. }
             | Self::Recover { .. }
@@ -108,8 +119,9 @@ impl Command {
     }
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("KEY=VALUE is wanted")?;
+/// A flag's key and value. An error does not show the text, which may hold a secret.
+fn key_value(text: &str) -> Result<(String, String)> {
+    let (key, value) = text.split_once('=').ok_or_else(|| anyhow!("--set: KEY=VALUE is wanted"))?;
     Ok((key.to_owned(), value.to_owned()))
 }
 
@@ -126,7 +138,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
-    let mut flags = cli.options.set;
+    if let Command::Token { name } = &cli.command {
+        return token::token(name);
+    }
+    let mut flags = cli.options.set.iter().map(|text| key_value(text)).collect::<Result<Vec<_>>>()?;
     if let Some(dir) = cli.options.data_dir {
         let own = [("mode", "embedded".to_owned()), ("embedded.data_dir", dir)];
         flags.extend(own.map(|(key, value)| (key.to_owned(), value)));
@@ -145,7 +160,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     // The main thread accepts connections and serves the management port; the work is done by threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match cli.command {
-        Command::Config => Ok(ExitCode::SUCCESS),
+        Command::Config | Command::Token { .. } => Ok(ExitCode::SUCCESS),
         Command::Embedded => runtime.block_on(serve::embedded(&config)),
         Command::Ingest => runtime.block_on(serve::ingest(&config)),
         Command::Process => runtime.block_on(serve::process(&config)),
@@ -161,8 +176,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Dead { what } => runtime.block_on(dead::run(&config, what)),
         Command::Recover { what } => runtime.block_on(recover::run(&config, what)),
-        Command::Order { order_id, around } => {
-            runtime.block_on(read::order(&config, &order_id, around.as_deref()))
+        Command::Order { order_id, around, json } => {
+            runtime.block_on(read::order(&config, &order_id, around.as_deref(), json))
         }
         Command::Sales => runtime.block_on(read::sales(&config)),
     }

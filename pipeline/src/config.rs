@@ -1,14 +1,18 @@
 //! The configuration: defaults compiled in, then a file, then the environment, then flags; every error listed at once.
 
+mod access;
 mod kafka;
 mod layers;
 mod mode;
 mod reader;
+mod secret;
 mod stores;
 
+pub use access::{Access, TlsFiles};
 pub use kafka::Kafka;
 pub use layers::{Layers, Source};
 pub use mode::Mode;
+pub use secret::{Secret, Settings, is_secret};
 pub use stores::{Cassandra, ClickHouse, Consistency};
 
 use crate::money::Currency;
@@ -74,6 +78,7 @@ pub struct Config {
 #[expect(missing_docs, reason = "default.toml says what each means")]
 pub struct Receive {
     pub listen: SocketAddr,
+    pub access: Access,
     pub threads: usize,
     pub max_connections: usize,
     pub max_body_bytes: usize,
@@ -144,6 +149,7 @@ impl Config {
             customers_reload: read.duration("order.customers_reload"),
             receive: Receive {
                 listen: read.address("receive.listen"),
+                access: Access::read(&mut read),
                 threads: read.count("receive.threads"),
                 max_connections: read.count("receive.max_connections"),
                 max_body_bytes: read.bytes("receive.max_body_bytes"),

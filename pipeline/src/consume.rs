@@ -2,6 +2,7 @@
 //! of them, stores it, and goes on behind it; one block at a time, so that memory has a limit and order is kept.
 
 mod count;
+mod lag;
 mod partition;
 mod past;
 mod stop;

@@ -13,7 +13,7 @@ use crate::block::{Recipe, Recipes};
 use crate::log::{LogError, ReadPartition};
 use crate::money::Currency;
 use crate::rollup::Sums;
-use crate::store::{Books, Ends, SalesKey, StoreError};
+use crate::store::{Books, SalesKey, StoreError};
 use recount::Recount;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -44,16 +44,13 @@ pub async fn draw_up<R: ReadPartition>(
     recipe: &Arc<Recipe>,
     outcomes: Option<&Path>,
 ) -> Result<Ledger, LedgerError> {
-    // The stores are read before the log, so that what they hold is in the log by then, also while both grow.
-    let blocks = books.blocks().await?;
+    // The stores are read before the log, so that what they hold is in the log by then, also while both grow. What they
+    // get meanwhile lies behind these ends and is left out everywhere: to the ledger it is still to be stored.
+    let (sales, ends) = books.sales_and_ends().await?;
+    let mut blocks = books.blocks().await?;
+    blocks.retain(|block| ends.get(&block.partition).is_some_and(|end| block.last <= *end));
     let recipes = Recipes::of(recipe, &books.recipes().await?);
-    let mut ends = Ends::new();
-    for block in &blocks {
-        let end = ends.entry(block.partition).or_insert(block.last);
-        *end = block.last.max(*end);
-    }
     let stored = books.orders(&ends).await?;
-    let sales = books.sales().await?;
     let mut ledger = Ledger::default();
     let mut ids = outcomes.map(Told::read).transpose()?;
     let (mut all, mut carried): (BTreeMap<Currency, Sums>, _) = (BTreeMap::new(), Sums::default());

@@ -23,5 +23,6 @@ pub mod rollup;
 pub mod store;
 pub mod time;
 pub mod validate;
+pub mod whereabouts;
 pub mod window;
 pub mod wire;

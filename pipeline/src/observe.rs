@@ -1,5 +1,7 @@
 //! Observing: metrics under one list of names, latency by hop, health, and the management port that shows them.
 
+pub mod access;
+mod copied;
 pub mod counters;
 pub mod health;
 pub mod hops;

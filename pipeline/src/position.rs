@@ -1,4 +1,4 @@
-//! Where a processor goes on in a partition. Pure.
+//! How far a partition has come, and where a processor goes on in it. Pure.
 
 use crate::block::BlockRow;
 use crate::log::Bounds;
@@ -10,7 +10,7 @@ pub enum Lost {
     #[error(
         "the stores hold blocks of topic {stores}, the log is topic {log}: the topic was made anew, or the stores belong \
          to another log; either bring that log back, or give this one stores of its own: another keyspace and database, or \
-         another folder, as the page on lost data says"
+         another folder, as deploy/operations.md says"
     )]
     OtherTopic {
         /// The stores' topic id.
@@ -43,7 +43,7 @@ pub enum Lost {
     /// The log ends before what is stored.
     #[error(
         "the stores hold offsets up to {stored}, but the log ends before {end}: the log lost its end, or was wiped; \
-         either bring the log back, or give this one stores of its own, as the page on lost data says"
+         either bring the log back, or give this one stores of its own, as deploy/operations.md says"
     )]
     LogWentBack {
         /// The last offset stored.
@@ -53,12 +53,65 @@ pub enum Lost {
     },
 }
 
-/// The offset at which to go on: behind the newest block, whatever was committed. The committed position only serves to
-/// see that nothing was lost: a hole is an error with its range, never a silent jump.
-///
-/// # Errors
-/// What was lost, and where.
-pub fn resume(
+/// How far a partition has come. What lies before `stored` is in both stores; what lies from there up to `taken` is held
+/// in one block, which grows or is being stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Position {
+    stored: i64,
+    taken: i64,
+}
+
+impl Position {
+    /// Where to go on: behind the newest block, whatever was committed. The committed position only serves to see that
+    /// nothing was lost: a hole is an error with its range, never a silent jump. It is to be asked for before the newest
+    /// block, and that before the log's bounds, or what happens in between would look like a loss.
+    ///
+    /// # Errors
+    /// What was lost, and where.
+    pub fn resume(
+        topic_id: &str,
+        newest: Option<&BlockRow>,
+        committed: Option<i64>,
+        log: Bounds,
+    ) -> Result<Self, Lost> {
+        let next = resume(topic_id, newest, committed, log)?;
+        Ok(Self { stored: next, taken: next })
+    }
+
+    /// The offset behind all that both stores have: what may be committed, and where the block that is held begins.
+    pub const fn stored(&self) -> i64 {
+        self.stored
+    }
+
+    /// The offset to be read next.
+    pub const fn next(&self) -> i64 {
+        self.taken
+    }
+
+    /// Takes the record at an offset into the block that is held, and says whether it belongs there: one that was taken
+    /// already does not. Offsets that are passed over are not in the log.
+    #[must_use]
+    pub const fn take(&mut self, offset: i64) -> bool {
+        let is_next = offset >= self.taken;
+        if is_next {
+            self.taken = offset + 1;
+        }
+        is_next
+    }
+
+    /// Goes on behind the block that the stores have, and says whether it is the one that is held. If it is another one,
+    /// nothing changes: what is held does not follow upon what is stored, and the partition must be resumed anew.
+    #[must_use]
+    pub fn advance(&mut self, stored: &BlockRow) -> bool {
+        let held = (stored.first, stored.last + 1) == (self.stored, self.taken);
+        if held {
+            self.stored = self.taken;
+        }
+        held
+    }
+}
+
+fn resume(
     topic_id: &str,
     newest: Option<&BlockRow>,
     committed: Option<i64>,

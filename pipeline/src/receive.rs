@@ -5,13 +5,17 @@
 pub mod admission;
 mod body;
 mod frame;
+mod gate;
 mod openapi;
 mod refusal;
 mod reply;
 mod server;
+mod tls;
+pub mod tokens;
 mod unread;
 
 pub use frame::{Form, FrameError, Framed, frame};
+pub use gate::Gate;
 pub use openapi::document;
 pub use refusal::Refusal;
 pub use reply::{NO_ANSWER, NOT_PERSISTED};
@@ -20,9 +24,10 @@ pub use server::{Server, start};
 use crate::config;
 use crate::log::Publish;
 use crate::observe::manage::Observed;
+use crate::observe::metrics::Copied;
 use crate::order::{Rules, is_order_id};
 use crate::outcomes::Outcome;
-use crate::publish::publish;
+use crate::publish::{Published, publish};
 use crate::time;
 use crate::validate::{Origin, validate};
 use admission::{Admission, Admitted};
@@ -30,7 +35,9 @@ use body::Encoding;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::header::{
+    ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use hyper::{Method, Request, Response, StatusCode};
 use reply::{Reply, refused, reply};
 use std::sync::Arc;
@@ -50,6 +57,8 @@ pub struct Ingest<P> {
     pub rules: Rules,
     /// The limits.
     pub limits: config::Receive,
+    /// Who gets in.
+    pub gate: Gate,
     /// What is in flight.
     pub admission: Admission,
     /// What is observed.
@@ -97,6 +106,10 @@ impl<P: Publish> Ingest<P> {
         created: StatusCode,
     ) -> Result<(Reply, Admitted), Refusal> {
         let metrics = &self.observed.metrics;
+        // First of all, so that whoever may not send orders takes no room from those who may.
+        if !self.gate.admits(request.headers(), &metrics.access) {
+            return Err(Refusal::Unauthorized);
+        }
         let mut admitted = self.admission.enter().ok_or(Refusal::Busy)?;
         let list_all =
             request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "results=all"));
@@ -105,6 +118,9 @@ impl<P: Publish> Ingest<P> {
         let encoding = encoding(&head.headers)?;
         let mut origin = origin(&head.headers)?;
         let bytes = body::read(body, encoding, &self.limits, &mut admitted, metrics).await?;
+        if self.gate.is_tls() {
+            metrics.copied(Copied::Decrypted).inc_by(bytes.len() as u64);
+        }
         let framed =
             frame(&bytes, form, self.limits.max_orders_per_request).map_err(|error| match error {
                 FrameError::Empty => Refusal::Empty,
@@ -127,6 +143,9 @@ impl<P: Publish> Ingest<P> {
         }
         let published =
             publish(&self.log, records, self.limits.reply_timeout, metrics, &self.observed.hops).await;
+        if let Published::All(Outcome::Failed | Outcome::Unknown, _) = published {
+            admitted.failed();
+        }
         let mut reply = reply(&checked, &published, created, list_all);
         // A single body that is no JSON at all is the client's mistake in making requests, not in its orders.
         let not_json =
@@ -151,10 +170,16 @@ impl<P: Publish> Ingest<P> {
         admitted: Option<Admitted>,
         unread: &Arc<Unread>,
     ) -> Response<Full<Bytes>> {
+        // Before the request's own room is given back: it is part of what the next one would wait for.
+        let later = matches!(reply.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        let retry_after = later.then(|| HeaderValue::from(self.admission.retry_after()));
         let body = unread.hold(reply.body, admitted, self.limits.write_timeout);
         let mut response = json(reply.status, body);
-        if matches!(reply.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(self.admission.retry_after()));
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds);
+        }
+        if reply.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

@@ -73,6 +73,12 @@ pub trait Books {
         ends: &Ends,
     ) -> impl Future<Output = Result<BTreeMap<(u32, Currency), Sums>, StoreError>> + Send;
 
+    /// What the rollups hold, and the last offset of each partition's newest block, both at one instant: while blocks are
+    /// stored, two looks would not fit each other.
+    fn sales_and_ends(
+        &self,
+    ) -> impl Future<Output = Result<(BTreeMap<SalesKey, Sums>, Ends), StoreError>> + Send;
+
     /// What the rollups hold, by currency, source and state.
     fn sales(&self) -> impl Future<Output = Result<BTreeMap<SalesKey, Sums>, StoreError>> + Send;
 }

@@ -6,7 +6,7 @@ mod processor;
 mod recover;
 mod servers;
 
-pub use dead::{dead_letter, dead_letters, replay_dead_letters};
+pub use dead::{dead_letter, dead_letters, replay_dead_letters, whereabouts};
 pub use embedded::{Embedded, log_file, log_limits, start_embedded, stores_file};
 pub use recover::{Step, recover};
 pub use servers::{Ingesting, Processing, apply_schema, check_schema, start_ingest, start_process};
@@ -16,8 +16,8 @@ use crate::config::{Config, Mode};
 use crate::enrich::Dimension;
 use crate::ledger::Ledger;
 use crate::observe::manage::{Observed, serve};
-use crate::receive::Ingest;
 use crate::receive::admission::Admission;
+use crate::receive::{Gate, Ingest};
 use crate::rollup::Sums;
 use crate::store::{Books, Found, Lookup, SalesKey};
 use anyhow::{Context, Result, anyhow, bail};
@@ -73,14 +73,16 @@ pub async fn order(config: &Config, order_id: &str, around: Option<i64>) -> Resu
 }
 
 /// What takes orders in, by a configuration.
-fn ingest<P>(config: &Config, log: P, observed: &Observed) -> Ingest<P> {
-    Ingest {
+fn ingest<P>(config: &Config, log: P, observed: &Observed) -> Result<Ingest<P>> {
+    let gate = Gate::open(&config.receive.access, &observed.metrics.access);
+    Ok(Ingest {
         log,
+        gate: gate.map_err(|error| anyhow!(error))?,
         rules: config.rules.clone(),
-        admission: Admission::new(config.receive.max_in_flight_bytes, config.receive.max_in_flight_requests),
+        admission: Admission::of(&config.receive),
         limits: config.receive.clone(),
         observed: observed.clone(),
-    }
+    })
 }
 
 fn dimension(config: &Config) -> Result<Arc<Dimension>> {

@@ -48,7 +48,7 @@ impl Floor {
         let client = Client::default()
             .with_url(&own.url)
             .with_user(&own.user)
-            .with_password(&own.password)
+            .with_password(own.password.expose())
             .with_database(&own.database)
             .with_compression(Compression::None)
             .with_validation(false)

@@ -21,8 +21,8 @@ use loadgen::run::{run, unobserved};
 use pipeline::config::{Config, Layers};
 use pipeline::log::void::VoidLog;
 use pipeline::observe::manage::Observed;
-use pipeline::receive::Ingest;
 use pipeline::receive::admission::Admission;
+use pipeline::receive::{Gate, Ingest};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::machine::usage;
@@ -71,7 +71,8 @@ pub async fn ours(listen: SocketAddr, announce: impl Fn(SocketAddr)) -> Result<(
     let ingest = Ingest {
         log: VoidLog,
         rules: config.rules,
-        admission: Admission::new(limits.max_in_flight_bytes, limits.max_in_flight_requests),
+        admission: Admission::of(&limits),
+        gate: Gate::default(),
         limits,
         observed: Observed::default(),
     };

@@ -16,18 +16,22 @@ const ORDER: [&[&str]; 6] = [
     // The processing half.
     &["consume"],
     // What looks at all of it, and what puts it together.
-    &["ledger", "dead", "wire", "cli", "main"],
+    &["ledger", "dead", "whereabouts", "wire", "cli", "main"],
 ];
 /// The two halves of the way know nothing of each other; the log lies between them.
 const INGEST: [&str; 3] = ["validate", "publish", "receive"];
 const PROCESSING: [&str; 4] = ["block", "position", "store", "consume"];
 
 /// Crates that only these files of the pipeline may name.
-const DRIVERS: [(&str, &[&str]); 8] = [
+const DRIVERS: [(&str, &[&str]); 11] = [
     ("hyper", &["receive", "observe/manage"]),
     // The driver of ClickHouse is given its connector, for the time-out.
     ("hyper_util", &["receive", "observe/manage", "store/clickhouse"]),
     ("http_body_util", &["receive", "observe/manage"]),
+    // TLS: of ingest, and to the two stores.
+    ("rustls", &["receive/tls", "store/tls"]),
+    ("tokio_rustls", &["receive/gate"]),
+    ("hyper_rustls", &["store/clickhouse"]),
     ("rusqlite", &["log/sqlite", "store/sqlite"]),
     ("rdkafka", &["log/kafka"]),
     ("rdkafka_sys", &["log/kafka/native"]),
@@ -55,7 +59,7 @@ const IMPLEMENTATIONS: [&str; 15] = [
 
 /// Files, and folders with all that they hold, that compute and do nothing else, each with what it may name all the
 /// same.
-const PURE: [(&str, &[&str]); 33] = [
+const PURE: [(&str, &[&str]); 34] = [
     ("pipeline/src/money", &[]),
     ("pipeline/src/numbers", &[]),
     ("pipeline/src/order", &[]),
@@ -68,6 +72,7 @@ const PURE: [(&str, &[&str]); 33] = [
     ("pipeline/src/receive/frame", &[]),
     ("pipeline/src/receive/reply", &[]),
     ("pipeline/src/receive/refusal", &[]),
+    ("pipeline/src/receive/tokens", &[]),
     ("pipeline/src/log/partitioner", &[]),
     ("pipeline/src/ledger/report", &[]),
     ("pipeline/src/store/chain", &[]),

@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 
 from services import cassandra, fetch, kafka, processes
-from services.lifecycle import LOG_LINES, all_services, down, locked, not_ready, tail, up
+from services.lifecycle import LOG_LINES, all_services, down, locked, not_ready, stop, tail, up
 from services.settings import HOST, Settings, StackError, read_settings
 from services.supervisor import Supervisor
 
@@ -46,11 +46,14 @@ def parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    add("up", lambda settings, _: up(settings), "fetch what is missing, start all services, wait until each is ready")
+    up_ = add("up", lambda settings, o: up(settings, o.service), "fetch what is missing, start all services, wait until each is ready")
+    up_.add_argument("service", nargs="*", help="start these alone")
     add("down", lambda settings, _: down(settings), "stop all services and leave no process")
+    stop_ = add("stop", lambda settings, o: stop(settings, o.service), "stop services; they stay down until the next `up`")
+    stop_.add_argument("service", nargs="+")
     add("status", status, "show each service; exit 1 unless all are ready")
     logs_ = add("logs", logs, "show the end of the logs")
-    logs_.add_argument("service", nargs="?", choices=[*SERVICES, "supervisord"])
+    logs_.add_argument("service", nargs="?", choices=[*SERVICES, "kafka-2", "kafka-3", "supervisord"])
     logs_.add_argument("-f", "--follow", action="store_true", help="go on showing what is logged")
     logs_.add_argument("-n", "--lines", type=int, default=LOG_LINES)
     add("env", env, "print the variables that point `pipeline` at this stack, to be evaluated by a shell")
@@ -74,7 +77,8 @@ def status(settings: Settings, _options: argparse.Namespace) -> int:
     print(f"{'service':<11} {'state':<9} {'pid':>8} {'port':>6} {'MiB':>6}  since")
     all_ready = True
     for service in all_services(settings):
-        info = states[service.name]
+        # It was brought up with other settings, if this one is unknown to it.
+        info = states.get(service.name, {"pid": 0, "statename": "STOPPED", "spawnerr": "", "description": "not of this stack"})
         reason = not_ready(service) if info["pid"] else info["spawnerr"] or info["description"]
         state = "ready" if reason is None else info["statename"].lower()
         all_ready = all_ready and reason is None
@@ -102,7 +106,11 @@ def logs(settings: Settings, options: argparse.Namespace) -> int:
 
 def env(settings: Settings, _options: argparse.Namespace) -> int:
     ports = settings.ports
-    print(f"export PIPELINE_KAFKA_BROKERS={HOST}:{ports['KAFKA_PORT']}")
+    print(f"export PIPELINE_KAFKA_BROKERS={kafka.addresses(settings)}")
+    if settings.brokers == 3:
+        # As `pipeline schema apply` is to make the topics.
+        print("export PIPELINE_KAFKA_REPLICATION_FACTOR=3")
+        print("export PIPELINE_KAFKA_MIN_INSYNC_REPLICAS=2")
     print(f"export PIPELINE_CASSANDRA_NODES={HOST}:{ports['CASSANDRA_PORT']}")
     print(f"export PIPELINE_CLICKHOUSE_URL=http://{HOST}:{ports['CLICKHOUSE_HTTP_PORT']}")
     # Where `pipeline ledger`, `order` and `sales` are to look.

@@ -20,32 +20,41 @@ POLL_S = 0.25
 LOG_LINES = 30
 PORT_WAIT_S = 5
 # The stores before the log: what still writes to them finds the log there, not the other way round.
-STOP_ORDER = (("cassandra", "clickhouse"), ("kafka",))
+STOP_ORDER = (("cassandra", "clickhouse"), ("kafka", "kafka-2", "kafka-3"))
 # Cassandra at its default heap, Kafka and ClickHouse under load.
 MEMORY_NEEDED_MIB = 3500
 
 
 def all_services(settings: Settings) -> list[Service]:
-    return [kafka.service(settings), cassandra.service(settings), clickhouse.service(settings)]
+    return [*kafka.services(settings), cassandra.service(settings), clickhouse.service(settings)]
 
 
-def up(settings: Settings) -> int:
-    """Starts what does not run, and waits until each service is ready; the exit code."""
+def chosen(settings: Settings, names: list[str]) -> list[Service]:
+    """The services of these names, or all; `kafka` stands for all brokers."""
+    services = all_services(settings)
+    unknown = set(names) - {service.name for service in services}
+    if unknown:
+        raise StackError(f"there is no service {', '.join(sorted(unknown))}")
+    return [service for service in services if not names or service.name in names or service.name.split("-")[0] in names]
+
+
+def up(settings: Settings, names: list[str]) -> int:
+    """Starts what does not run, all or the named, and waits until each of them is ready; the exit code."""
     began = time.monotonic()
     java.check()
     with locked(settings):
-        services = all_services(settings)
+        every, services = all_services(settings), chosen(settings, names)
         python = fetch.python(settings)
         fetched = time.monotonic()
         supervisor = Supervisor(settings)
         if supervisor.running():
-            if supervisor.configured_otherwise(services):
+            if supervisor.configured_otherwise(every):
                 print("stack: it is up with other settings than these: `stack down` first to apply them", file=sys.stderr)
         else:
             _end_leftovers(settings)
             _check_machine(services)
             settings.run.mkdir(parents=True, exist_ok=True)
-            supervisor.start(python, services)
+            supervisor.start(python, every)
         for service in services:
             if supervisor.states()[service.name]["statename"] in ("STOPPED", "EXITED", "FATAL"):
                 service.prepare()
@@ -161,17 +170,40 @@ def down(settings: Settings) -> int:
     return 0
 
 
+def stop(settings: Settings, names: list[str]) -> int:
+    """Stops the named services alone, which stay down until the next `up`; the exit code."""
+    with locked(settings):
+        supervisor = Supervisor(settings)
+        # Of several brokers each is stopped by its own name.
+        services = [service for service in chosen(settings, names) if service.name in names]
+        wait_s = max(service.stop_s for service in services) + 10
+        left = _stop_services(supervisor, [service.name for service in services], wait_s)
+    if left:
+        raise StackError(f"{', '.join(left)} did not stop")
+    return 0
+
+
+def _stop_services(supervisor: Supervisor, names: list[str], wait_s: float) -> list[str]:
+    """Returns those that still run."""
+    states = supervisor.states()
+    known = [name for name in names if name in states]
+    for name in known:
+        if states[name]["statename"] in ("STARTING", "RUNNING", "BACKOFF"):
+            supervisor.stop_service(name)
+    deadline = time.monotonic() + wait_s
+    while left := [name for name, state in supervisor.states().items() if name in known and state["pid"]]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    return left
+
+
 def _stop(settings: Settings, supervisor: Supervisor) -> None:
     cassandra_log = settings.logs / "cassandra.log"
     size = cassandra_log.stat().st_size if cassandra_log.exists() else 0
     ran = not_ready(cassandra.service(settings)) is None
     for group in STOP_ORDER:
-        for name in group:
-            if supervisor.states()[name]["statename"] in ("STARTING", "RUNNING", "BACKOFF"):
-                supervisor.stop_service(name)
-        deadline = time.monotonic() + 70
-        while any(supervisor.states()[name]["pid"] for name in group) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        _stop_services(supervisor, list(group), 70)
     if ran and not _says(cassandra_log, size, cassandra.DRAINED):
         print("stack: Cassandra ended without being drained: it will replay its commit log", file=sys.stderr)
     ids = processes.of_stack(settings.home)

@@ -41,6 +41,7 @@ class Settings:
     values: Mapping[str, str]
     ports: Mapping[str, int]
     up_timeout_s: float
+    brokers: int
 
     def __getitem__(self, key: str) -> str:
         return self.values[key]
@@ -112,6 +113,10 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     cache = environ.get("STACK_CACHE") or os.path.join(
         environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "tillflow", "stack"
     )
+    brokers = _number(environ, "STACK_BROKERS", "1")
+    # Two would be no better than one: both must have a record, so that the loss of either stops all.
+    if brokers not in (1, 3):
+        raise StackError(f"STACK_BROKERS is {brokers}: there is one broker, or there are three")
     home = environ.get("STACK_HOME") or REPOSITORY / ".stack"
     return Settings(
         home=Path(home).absolute(),
@@ -119,6 +124,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         values=values,
         ports=ports,
         up_timeout_s=float(_number(environ, "STACK_UP_TIMEOUT", "180")),
+        brokers=brokers,
     )
 
 

@@ -77,7 +77,7 @@ class Environment(unittest.TestCase):
 class Configuration(unittest.TestCase):
     def test_shared_settings_reach_kafka_and_cassandra(self) -> None:
         given = settings(STACK_PORT_BASE="100", KAFKA_BROKER_SESSION_TIMEOUT_MS="4321", CASSANDRA_CONCURRENT_WRITES="99")
-        properties = kafka.properties(given, Path("/d")).splitlines()
+        properties = kafka.properties(given, 1, Path("/d")).splitlines()
         self.assertIn("broker.session.timeout.ms=4321", properties)
         self.assertIn("advertised.listeners=PLAINTEXT://127.0.0.1:9192", properties)
         keys = [line.split("=")[0] for line in properties]
@@ -88,8 +88,27 @@ class Configuration(unittest.TestCase):
         with self.assertRaises(StackError):
             cassandra.yaml(settings(CASSANDRA_COMMITLOG_SYNC="sometimes"), Path("/d"))
 
+    def test_three_brokers_have_ports_of_their_own_and_outlive_any_one(self) -> None:
+        three = settings(STACK_BROKERS="3")
+        self.assertEqual(kafka.addresses(three), "127.0.0.1:9092,127.0.0.1:9102,127.0.0.1:9112")
+        second = kafka.properties(three, 2, Path("/d")).splitlines()
+        for line in (
+            "node.id=2",
+            "controller.quorum.voters=1@127.0.0.1:9093,2@127.0.0.1:9103,3@127.0.0.1:9113",
+            "default.replication.factor=3",
+            "offsets.topic.replication.factor=3",
+            "min.insync.replicas=2",
+            "transaction.state.log.min.isr=2",
+        ):
+            self.assertIn(line, second)
+        ports = [port for node in (1, 2, 3) for port in kafka.ports_of(three, node)]
+        self.assertEqual(len(ports), len(set(ports)))
+        self.assertEqual(kafka.addresses(settings()), "127.0.0.1:9092")
+        with self.assertRaises(StackError):
+            settings(STACK_BROKERS="2")
+
     def test_nothing_listens_but_on_loopback(self) -> None:
-        texts = [kafka.properties(settings(), Path("/d")), cassandra.yaml(settings(), Path("/d"))]
+        texts = [kafka.properties(settings(), 1, Path("/d")), cassandra.yaml(settings(), Path("/d"))]
         for line in "\n".join(texts).splitlines():
             if "listen" in line and "//" in line or line.startswith(("listen_address", "rpc_address")):
                 self.assertRegex(line, "127.0.0.1")

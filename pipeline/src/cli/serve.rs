@@ -13,7 +13,7 @@ pub(super) async fn embedded(config: &Config) -> Result<ExitCode> {
     let signals = Signals::new()?;
     let embedded = wire::start_embedded(config).await?;
     let data = format!("the data is in {}; ", config.embedded.data_dir.display());
-    greet(Some(embedded.address), embedded.manage, &data);
+    greet(Some((config, embedded.address)), embedded.manage, &data);
     signals.stop(|| embedded.stop()).await
 }
 
@@ -22,7 +22,7 @@ pub(super) async fn ingest(config: &Config) -> Result<ExitCode> {
     let signals = Signals::new()?;
     let ingest = wire::start_ingest(config).await?;
     let log = format!("they go to topic {} at {}; ", config.kafka.topic, config.kafka.brokers);
-    greet(Some(ingest.address), ingest.manage, &log);
+    greet(Some((config, ingest.address)), ingest.manage, &log);
     signals.stop(|| ingest.stop()).await
 }
 
@@ -36,9 +36,11 @@ pub(super) async fn process(config: &Config) -> Result<ExitCode> {
 }
 
 /// Says where things are, once they are there.
-fn greet(orders: Option<SocketAddr>, manage: Option<SocketAddr>, about: &str) {
-    let orders = orders
-        .map_or_else(String::new, |address| format!("orders are taken at http://{address}/v1/orders\n"));
+fn greet(orders: Option<(&Config, SocketAddr)>, manage: Option<SocketAddr>, about: &str) {
+    let orders = orders.map_or_else(String::new, |(config, address)| {
+        let scheme = if config.receive.access.tls.is_some() { "https" } else { "http" };
+        format!("orders are taken at {scheme}://{address}/v1/orders\n")
+    });
     let manage = manage.map_or_else(String::new, |manage| {
         format!("metrics and health are at http://{manage}/metrics and /readyz\n")
     });

@@ -1,7 +1,7 @@
 //! `[kafka]`, with all of librdkafka's own settings.
 
+use super::Settings;
 use super::reader::Reader;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// `[kafka]`.
@@ -17,9 +17,9 @@ pub struct Kafka {
     pub retention: Duration,
     pub dead_retention: Duration,
     pub timeout: Duration,
-    pub client: BTreeMap<String, String>,
-    pub producer: BTreeMap<String, String>,
-    pub consumer: BTreeMap<String, String>,
+    pub client: Settings,
+    pub producer: Settings,
+    pub consumer: Settings,
 }
 
 impl Kafka {
@@ -35,9 +35,9 @@ impl Kafka {
             retention: read.duration("kafka.retention"),
             dead_retention: read.duration("kafka.dead_retention"),
             timeout: read.duration("kafka.timeout"),
-            client: read.open("kafka.client."),
-            producer: read.open("kafka.producer."),
-            consumer: read.open("kafka.consumer."),
+            client: read.settings("kafka.client."),
+            producer: read.settings("kafka.producer."),
+            consumer: read.settings("kafka.consumer."),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The layers of the configuration as a flat map from key to value, each value with its source.
 
+use super::secret::shown;
 use super::{ConfigErrors, Mode};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -113,11 +114,7 @@ impl Layers {
 
     /// Each key with its value as TOML, a secret masked, and its source, in alphabetical order.
     pub fn lines(&self) -> impl Iterator<Item = (&str, String, &Source)> {
-        self.values.iter().map(|(key, (value, source))| {
-            let masked = is_secret(key) && value.as_str() != Some("");
-            let text = if masked { "\"********\"".to_owned() } else { value.to_string() };
-            (key.as_str(), text, source)
-        })
+        self.values.iter().map(|(key, (value, source))| (key.as_str(), shown(key, value), source))
     }
 
     fn lay(&mut self, layer: Table, source: &Source) {
@@ -161,11 +158,9 @@ fn is_open(key: &str) -> bool {
 /// for a few that no default sets (use a file or a flag for those).
 fn open_key(name: &str) -> Option<String> {
     let key = name.strip_prefix(ENVIRONMENT)?.to_lowercase().replace('_', ".");
+    // The one name with an underscore that must work here: it keeps the password itself out of the environment.
+    let key = key.replace("password.file", "password_file");
     is_open(&key).then_some(key)
-}
-
-fn is_secret(key: &str) -> bool {
-    ["password", "secret", "token"].iter().any(|word| key.contains(word))
 }
 
 fn variable(key: &str) -> String {
@@ -173,7 +168,12 @@ fn variable(key: &str) -> String {
 }
 
 fn table(text: &str, name: &str) -> Result<Table, ConfigErrors> {
-    toml::from_str(text).map_err(|error| ConfigErrors(vec![format!("{name}: {error}")]))
+    // The error's own text shows the line that it is about, which may hold a secret.
+    toml::from_str(text).map_err(|error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        ConfigErrors(vec![format!("{name}: line {line}: {}", error.message())])
+    })
 }
 
 fn flatten(layer: Table, prefix: &str, each: &mut impl FnMut(String, Value)) {
@@ -257,15 +257,21 @@ mod tests {
         assert_eq!(config.kafka.producer["batch.size"], "9");
         assert_eq!(config.kafka.client["sasl.password"], "x");
         assert!(!config.kafka.producer["linger.ms"].is_empty(), "a default");
-        assert!(
-            layers.lines().any(|(key, value, _)| key.ends_with("sasl.password") && value.contains("***"))
-        );
+        assert!(layers.lines().any(|(key, value, _)| key.ends_with("sasl.password") && value == "\"***\""));
     }
 
     #[test]
-    fn secrets_are_known_by_their_names() {
-        assert!(
-            is_secret("kafka.sasl_password") && is_secret("receive.tokens") && !is_secret("receive.listen")
-        );
+    fn a_file_that_is_not_toml_is_told_by_its_line_and_not_by_what_stands_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("my.toml");
+        std::fs::write(&path, "[cassandra]\nuser = 'ann'\npassword = canary-1\n").unwrap();
+        let error = Layers::load(None, Some(&path), [], &[]).unwrap_err().to_string();
+        assert!(error.contains("my.toml: line 3: ") && !error.contains("canary"), "{error}");
+    }
+
+    #[test]
+    fn a_password_s_file_can_be_named_in_the_environment() {
+        let open = open_key("PIPELINE_KAFKA_CLIENT_SASL_PASSWORD_FILE");
+        assert_eq!(open.as_deref(), Some("kafka.client.sasl.password_file"));
     }
 }

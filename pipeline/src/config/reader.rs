@@ -1,5 +1,6 @@
 //! Reads typed values out of the layers and collects what is wrong with them.
 
+use super::secret::shown;
 use super::{ConfigErrors, Layers};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -27,7 +28,7 @@ impl<'l> Reader<'l> {
         };
         let begin = format!("{key} = ");
         if !self.errors.iter().any(|error| error.starts_with(&begin)) {
-            self.errors.push(format!("{begin}{value} ({source}): {wanted} is wanted"));
+            self.errors.push(format!("{begin}{} ({source}): {wanted} is wanted", shown(key, value)));
         }
     }
 

@@ -1,5 +1,6 @@
 //! The sections of the two servers that the pipeline stores in.
 
+use super::Secret;
 use super::reader::Reader;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ pub struct Cassandra {
     pub nodes: Vec<String>,
     pub keyspace: String,
     pub user: String,
-    pub password: String,
+    pub password: Secret,
     pub datacenter: String,
     pub replication_factor: usize,
     pub consistency: Consistency,
@@ -33,7 +34,7 @@ pub struct ClickHouse {
     pub url: String,
     pub database: String,
     pub user: String,
-    pub password: String,
+    pub password: Secret,
     pub connect_timeout: Duration,
     pub send_timeout: Duration,
     pub answer_timeout: Duration,
@@ -75,7 +76,7 @@ impl Cassandra {
             nodes: read.list("cassandra.nodes"),
             keyspace: read.text("cassandra.keyspace"),
             user: read.text("cassandra.user"),
-            password: read.text("cassandra.password"),
+            password: read.secret("cassandra.password"),
             datacenter: read.text("cassandra.datacenter"),
             replication_factor: read.count("cassandra.replication_factor"),
             consistency: read
@@ -116,7 +117,7 @@ impl ClickHouse {
             url: read.text("clickhouse.url"),
             database: read.text("clickhouse.database"),
             user: read.text("clickhouse.user"),
-            password: read.text("clickhouse.password"),
+            password: read.secret("clickhouse.password"),
             connect_timeout: read.duration("clickhouse.connect_timeout"),
             send_timeout: read.duration("clickhouse.send_timeout"),
             answer_timeout: read.duration("clickhouse.answer_timeout"),
@@ -125,6 +126,12 @@ impl ClickHouse {
         };
         let is_url = config.url.starts_with("http://");
         read.require("clickhouse.url", is_url, "a URL that begins with http://");
+        let open = !config.url.contains('@');
+        read.require(
+            "clickhouse.url",
+            open,
+            "clickhouse.user and clickhouse.password instead of a login in it",
+        );
         read.require("clickhouse.database", is_name(&config.database), NAME);
         let whole = config.max_execution_time.subsec_nanos() == 0 && config.max_execution_time.as_secs() > 0;
         read.require("clickhouse.max_execution_time", whole, "whole seconds, at least one,");

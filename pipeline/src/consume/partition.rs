@@ -3,13 +3,14 @@
 mod remember;
 
 use super::count::count;
+use super::lag::Lag;
 use super::stop::Stop;
 use super::{Shared, Until};
 use crate::backoff::{Backoff, jitter};
 use crate::block::{Block, BlockRow, Builder, Growing};
 use crate::log::{Bounds, Deliveries, Delivery, LogError, Publish, ReadLimit, ReadPartition};
 use crate::observe::metrics;
-use crate::position;
+use crate::position::Position;
 use crate::store::{Stored, Stores};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,7 +47,10 @@ where
         shared.observed.metrics.consume_stopped.get_or_create(&metrics::partition(partition)).clone();
     stopped.set(0);
     shared.observed.health.up(part(partition));
-    let mut way = Way { reader: &mut reader, shared: &shared, until, partition, committed_at: None, next: 0 };
+    let lag = Lag::of(partition, &shared.observed.metrics);
+    let position = Position::default();
+    let mut way =
+        Way { reader: &mut reader, shared: &shared, until, partition, committed_at: None, position, lag };
     if let Err(stop) = way.go().await {
         tracing::error!(partition, error = %stop, "this partition has stopped and needs an operator");
         stopped.set(1);
@@ -60,17 +64,17 @@ struct Way<'w, R, P, S> {
     until: watch::Receiver<Until>,
     partition: u32,
     committed_at: Option<Instant>,
-    /// The offset behind the newest block.
-    next: i64,
+    position: Position,
+    lag: Lag,
 }
 
 impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
     /// Finds the place to go on at, and goes on.
     async fn go(&mut self) -> Result<(), Stop> {
         loop {
-            let next = self.resume().await?;
-            let mut builder = self.rebuild(next).await?;
-            if self.follow(&mut builder, next).await? != Until::Stopped {
+            self.resume().await?;
+            let mut builder = self.rebuild(self.position.stored()).await?;
+            if self.follow(&mut builder).await? != Until::Stopped {
                 return Ok(());
             }
             // Another's block was there first, of another length than this one's. What the window holds is behind or
@@ -78,7 +82,7 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
         }
     }
 
-    async fn resume(&mut self) -> Result<i64, Stop> {
+    async fn resume(&mut self) -> Result<(), Stop> {
         let mut backoff = self.backoff();
         let (newest, committed, bounds) = loop {
             match self.place().await {
@@ -86,10 +90,10 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
                 Err(stop) => self.pause(stop, &mut backoff).await?,
             }
         };
-        let next = position::resume(self.reader.topic_id(), newest.as_ref(), committed, bounds)?;
-        tracing::info!(partition = self.partition, offset = next, end = bounds.end, "goes on");
-        self.next = next;
-        Ok(next)
+        self.position = Position::resume(self.reader.topic_id(), newest.as_ref(), committed, bounds)?;
+        let offset = self.position.stored();
+        tracing::info!(partition = self.partition, offset, end = bounds.end, "goes on");
+        Ok(())
     }
 
     /// What the group, the stores and the log say of this partition, asked in this order: a block that
@@ -102,33 +106,31 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
     }
 
     /// Builds and stores block after block.
-    async fn follow(&mut self, builder: &mut Builder, mut next: i64) -> Result<Until, Stop> {
+    async fn follow(&mut self, builder: &mut Builder) -> Result<Until, Stop> {
         loop {
-            let Some(growing) = self.gather(builder, next).await? else {
-                self.commit(next, true).await;
+            let Some(growing) = self.gather(builder).await? else {
+                self.commit(true).await;
                 return Ok(*self.until.borrow());
             };
             let block = Arc::new(growing.finish());
             self.bury(&block).await?;
             let stored = self.store(&block).await?;
             // Another's block, in the place of this one, was counted by the other.
-            if stored.row.last != block.row.last {
+            if !self.position.advance(&stored.row) {
                 return Ok(Until::Stopped);
             }
             count(&block, &stored, builder.window(), &self.shared.observed);
-            next = block.row.last + 1;
-            self.commit(next, false).await;
-            self.next = next;
-            self.note_lag();
+            self.commit(false).await;
+            self.lag.note(self.reader, self.position.stored());
         }
     }
 
     /// Reads until the block is full or old enough; `None` when the log is drained and there is nothing more.
-    async fn gather(&mut self, builder: &mut Builder, next: i64) -> Result<Option<Growing>, Stop> {
+    async fn gather(&mut self, builder: &mut Builder) -> Result<Option<Growing>, Stop> {
         let shared: &'w Shared<P, S> = self.shared;
         let limits = &shared.limits;
         let mut backoff = self.backoff();
-        let mut growing = builder.begin(next);
+        let mut growing = builder.begin(self.position.stored());
         // When the first record came, and the dimension as it was then: one for the whole block, and not the one from
         // when an idle partition began to wait.
         let mut since: Option<Instant> = None;
@@ -148,7 +150,7 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
             let wait = if draining { Duration::ZERO } else { left.min(WAIT) };
             let room = limits.block_records - usize::try_from(growing.records()).unwrap_or(0);
             let limit = ReadLimit { records: READ.records.min(room), bytes: READ.bytes };
-            let records = self.reader.read(growing.next(), limit, wait).await;
+            let records = self.reader.read(self.position.next(), limit, wait).await;
             let records = match records {
                 Err(error @ LogError::Unavailable(_)) => {
                     self.pause(Stop::Log(error), &mut backoff).await?;
@@ -169,11 +171,13 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
             let customers = customers.get_or_insert_with(|| shared.dimension.current());
             self.shared.observed.metrics.consume_records.inc_by(records.len() as u64);
             for record in &records {
-                builder.add(&mut growing, record, customers);
+                if self.position.take(record.offset) {
+                    builder.add(&mut growing, record, customers);
+                }
             }
             // The block waits for its time anyway. Reading each record as it comes would cost a read for each; what
             // came in is let gather, unless there is so much that it must be kept up with.
-            let behind = self.reader.known_end().map_or(0, |end| end - growing.next());
+            let behind = self.reader.known_end().map_or(0, |end| end - self.position.next());
             let keep_up = records.len() >= READ.records / 2 || behind >= KEEP_UP;
             if !keep_up && !draining {
                 let left = since
@@ -210,7 +214,11 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
         let mut backoff = self.backoff();
         loop {
             let sent = Instant::now();
-            match self.shared.stores.put(Arc::clone(block)).await {
+            let stored = tokio::select! {
+                stored = self.shared.stores.put(Arc::clone(block)) => stored,
+                never = self.lag.watch(self.reader, self.position.stored()) => match never {},
+            };
+            match stored {
                 Ok(stored) => {
                     self.shared.observed.metrics.store_block_seconds.observe(sent.elapsed().as_secs_f64());
                     return Ok(stored);
@@ -224,23 +232,16 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
     }
 
     /// Commits the position, now and then; a failure is nothing but a late position.
-    async fn commit(&mut self, next: i64, now: bool) {
+    async fn commit(&mut self, now: bool) {
         let due = self.committed_at.is_none_or(|at| at.elapsed() >= COMMIT_EVERY);
         if !due && !now {
             return;
         }
-        match self.reader.commit(next).await {
+        match self.reader.commit(self.position.stored()).await {
             Ok(()) => self.committed_at = Some(Instant::now()),
             Err(error) => {
                 tracing::warn!(partition = self.partition, %error, "the position was not committed")
             }
-        }
-    }
-
-    fn note_lag(&self) {
-        if let Some(end) = self.reader.known_end() {
-            let lag = &self.shared.observed.metrics.consume_lag_records;
-            lag.get_or_create(&metrics::partition(self.partition)).set((end - self.next).max(0));
         }
     }
 
@@ -264,8 +265,9 @@ impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
             return Err(stop);
         }
         tracing::warn!(partition = self.partition, error = %stop, "trying again");
-        self.note_lag();
-        tokio::time::sleep(backoff.pause(jitter())).await;
+        let pause = backoff.pause(jitter());
+        // The time is over when it is over: nothing is to be had from the log's end then.
+        let Err(_) = tokio::time::timeout(pause, self.lag.watch(self.reader, self.position.stored())).await;
         Ok(())
     }
 }

@@ -21,11 +21,10 @@ pub use reader::KafkaReader;
 pub use topics::{apply, check, topic_id};
 
 use super::LogError;
-use crate::config::{Kafka, Log};
+use crate::config::{Kafka, Log, Settings, is_secret};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::RDKafkaErrorCode;
-use std::collections::BTreeMap;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::time::Duration;
 
 /// What the pipeline's promises rest on, and no configuration may change.
@@ -63,14 +62,14 @@ pub fn consumer_config(kafka: &Kafka) -> Result<ClientConfig, LogError> {
 fn client_config(
     kafka: &Kafka,
     section: &str,
-    own: &BTreeMap<String, String>,
+    own: &Settings,
     owned: &[(&str, &str)],
 ) -> Result<ClientConfig, LogError> {
     let mut config = ClientConfig::new();
     // librdkafka's lines pass through the directives of observe.log like all others.
     config.set_log_level(RDKafkaLogLevel::Info).set("bootstrap.servers", &kafka.brokers);
     for (section, settings) in [("kafka.client", &kafka.client), (section, own)] {
-        for (name, value) in settings {
+        for (name, value) in settings.iter() {
             if let Some((_, fixed)) = owned.iter().find(|(owned, _)| owned == name) {
                 return Err(LogError::Refused(format!(
                     "{section}.{name} cannot be set: the pipeline needs {name}={fixed}"
@@ -83,8 +82,18 @@ fn client_config(
         config.set(*name, *value);
     }
     // Each setting is checked by itself, so that the error names it.
-    config.create_native_config().map_err(|error| LogError::Refused(format!("{section}: {error}")))?;
+    config.create_native_config().map_err(|error| refused(section, &error))?;
     Ok(config)
+}
+
+/// Settings that librdkafka does not take. Its own text names the value, which may be a secret.
+fn refused(section: &str, error: &KafkaError) -> LogError {
+    LogError::Refused(match error {
+        KafkaError::ClientConfig(_, _, name, _) if is_secret(name) => {
+            format!("{section}.{name} has a value that librdkafka does not take")
+        }
+        error => format!("{section}: {error}"),
+    })
 }
 
 /// A call to the broker that went wrong, which may work when tried again.

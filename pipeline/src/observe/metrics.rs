@@ -1,8 +1,11 @@
 //! Every metric of the pipeline, by the stage that counts it. No other file names a metric, but for those of the two
-//! servers that are stored in: they are in `stores.rs`.
+//! servers that are stored in, in `stores.rs`, and of who gets in, in `access.rs`.
 //!
 //! Names are `<stage>_<noun>_<unit>`, with `_total` where they only grow; the text of each is its documentation.
 
+pub use super::copied::Copied;
+
+use super::access::AccessMetrics;
 use super::counters::{Counters, Label, SecondsGauge, add, latency};
 use super::kafka::KafkaMetrics;
 use super::stores::StoreMetrics;
@@ -16,22 +19,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use std::sync::Mutex;
 
-/// Why bytes that came in were copied on their way to the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Copied {
-    /// The body came in several pieces.
-    Pieces,
-    /// The body was compressed.
-    Decompressed,
-}
-
-impl Copied {
-    const TAGS: [&'static str; 2] = ["pieces", "decompressed"];
-}
-
 /// The statuses that ingest answers with, for the label of `receive_requests_total`. Requests that hyper refuses by
 /// itself (a head that is too long or no HTTP: 431, 400) count as connection errors.
-pub const STATUSES: [u16; 14] = [200, 201, 202, 207, 400, 404, 405, 408, 413, 415, 422, 429, 503, 504];
+pub const STATUSES: [u16; 15] = [200, 201, 202, 207, 400, 401, 404, 405, 408, 413, 415, 422, 429, 503, 504];
 
 /// All metrics. Cheap to update from any thread.
 #[derive(Debug)]
@@ -45,7 +35,8 @@ pub struct Metrics {
     pub receive_connection_errors: Counter,
     pub receive_in_flight_bytes: Gauge,
     pub receive_in_flight_requests: Gauge,
-    copied: Counters<2>,
+    pub access: AccessMetrics,
+    copied: Counters<3>,
     orders: Counters<4>,
     rejections: Counters<{ Reason::ALL.len() }>,
     refusals: Family<Label, Counter>,
@@ -123,6 +114,7 @@ impl Default for Metrics {
                 Gauge::default(),
             ),
             refusals: add(it, "receive_refusals", "Requests refused whole, by reason", Family::default()),
+            access: AccessMetrics::register(it),
             copied: Counters::register(
                 it,
                 "receive_copied_bytes",

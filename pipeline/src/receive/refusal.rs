@@ -9,6 +9,8 @@ pub enum Refusal {
     NotFound,
     /// The path does not take this method.
     MethodNotAllowed,
+    /// A token is asked for, and the request shows none that is known.
+    Unauthorized,
     /// The media type is none that orders come in.
     UnsupportedMediaType,
     /// The content encoding is none that is understood.
@@ -37,9 +39,10 @@ pub enum Refusal {
 
 impl Refusal {
     /// All refusals, in the order of their declaration.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NotFound,
         Self::MethodNotAllowed,
+        Self::Unauthorized,
         Self::UnsupportedMediaType,
         Self::UnsupportedEncoding,
         Self::BadEncoding,
@@ -59,6 +62,7 @@ impl Refusal {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::UnsupportedMediaType | Self::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge | Self::TooManyOrders => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -77,6 +81,7 @@ impl Refusal {
         match self {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::Unauthorized => "unauthorized",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::UnsupportedEncoding => "unsupported_encoding",
             Self::BadEncoding => "bad_encoding",
@@ -97,6 +102,9 @@ impl Refusal {
         match self {
             Self::NotFound => "there are POST /v1/orders, POST /orderitem and GET /openapi.json",
             Self::MethodNotAllowed => "see the header Allow",
+            Self::Unauthorized => {
+                "orders are taken with `Authorization: Bearer TOKEN`, a token that is known here"
+            }
             Self::UnsupportedMediaType => {
                 "orders come as application/json (an object or an array) or as application/x-ndjson"
             }

@@ -4,18 +4,22 @@
 use super::Ingest;
 use super::refusal::Refusal;
 use super::unread::Unread;
+use crate::deadline::within;
 use crate::log::Publish;
+use crate::observe::access::NoHandshake;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
@@ -34,6 +38,7 @@ pub struct Server {
     pub address: SocketAddr,
     stop: watch::Sender<bool>,
     accepting: tokio::task::JoinHandle<()>,
+    watching: tokio::task::JoinHandle<()>,
     threads: Vec<std::thread::JoinHandle<()>>,
 }
 
@@ -42,6 +47,7 @@ impl Server {
     /// the time is over; then what is open is cut off.
     pub async fn stop(self, within: Duration) {
         self.stop.send_replace(true);
+        self.watching.abort();
         let started = Instant::now();
         // The accepting task holds the serving threads' inboxes; a thread ends when its connections have.
         if let Err(error) = self.accepting.await {
@@ -82,8 +88,12 @@ pub fn start<P: Publish>(listener: TcpListener, ingest: Arc<Ingest<P>>) -> std::
         threads.push(std::thread::Builder::new().name(format!("receive-{number}")).spawn(serve)?);
         inboxes.push(handed);
     }
+    let watched = Arc::clone(&ingest);
+    let watching = tokio::spawn(async move {
+        watched.gate.watch(watched.limits.access.reload, &watched.observed.metrics.access).await;
+    });
     let accepting = tokio::spawn(accept(listener, ingest, inboxes, stopped));
-    Ok(Server { address, stop, accepting, threads })
+    Ok(Server { address, stop, accepting, watching, threads })
 }
 
 /// Accepts connections and deals them out in turn. The inboxes need no limit of their own: there are never more
@@ -118,8 +128,11 @@ async fn accept<P: Publish>(
         };
         let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
             ingest.observed.metrics.receive_connections_refused.inc();
-            // The client gets an answer if its socket takes it at once, which a new socket does.
-            let _ = stream.try_write(FULL);
+            // The client gets an answer if its socket takes it at once, which a new socket does. Over TLS that would be
+            // a handshake first, which is the work that there is no room for.
+            if !ingest.gate.is_tls() {
+                let _ = stream.try_write(FULL);
+            }
             continue;
         };
         // Without delay, so that a reply does not wait for the client's acknowledgement of the one before.
@@ -156,8 +169,32 @@ async fn serve<P: Publish>(
     while tasks.join_next().await.is_some() {}
 }
 
+/// Makes TLS of a connection, if that is spoken, within the time for a head, and serves it.
 async fn connection<P: Publish>(
     stream: TcpStream,
+    ingest: &Arc<Ingest<P>>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let Some(acceptor) = ingest.gate.acceptor() else { return requests(stream, ingest, stopped).await };
+    let shaken = tokio::select! {
+        shaken = within(ingest.limits.head_timeout, acceptor.accept(stream)) => shaken,
+        () = stop(&mut stopped) => return,
+    };
+    let (why, error) = match shaken {
+        Ok(Ok(stream)) => return requests(stream, ingest, stopped).await,
+        // rustls wraps its own errors in this kind.
+        Ok(Err(error)) if error.kind() == ErrorKind::InvalidData => (NoHandshake::Refused, error.to_string()),
+        Ok(Err(error)) => (NoHandshake::Broken, error.to_string()),
+        Err(_) => (NoHandshake::Late, "the client was too slow".to_owned()),
+    };
+    let metrics = &ingest.observed.metrics.access;
+    metrics.no_handshakes(why).inc();
+    tracing::debug!(error, "a connection came to no TLS");
+}
+
+/// Serves the requests of a connection.
+async fn requests<P: Publish>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     ingest: &Arc<Ingest<P>>,
     mut stopped: watch::Receiver<bool>,
 ) {

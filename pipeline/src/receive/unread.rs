@@ -64,7 +64,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_long_answer_counts_as_in_flight_until_its_last_byte_is_gone() {
-        let (unread, admission) = (Arc::new(Unread::default()), Admission::new(1 << 20, 2));
+        let (unread, admission) =
+            (Arc::new(Unread::default()), Admission::new(1 << 20, 2, Duration::from_secs(1)));
         let short = unread.hold("x".repeat(SHORT), admission.enter(), LIMIT);
         assert_eq!((admission.in_flight(), short.len()), ((0, 0), SHORT));
         let mut long = unread.hold("x".repeat(SHORT + 1), admission.enter(), LIMIT);
@@ -78,7 +79,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_not_read_in_its_time_is_overdue() {
-        let (unread, admission) = (Arc::new(Unread::default()), Admission::new(1 << 20, 2));
+        let (unread, admission) =
+            (Arc::new(Unread::default()), Admission::new(1 << 20, 2, Duration::from_secs(1)));
         let _kept = unread.hold("x".repeat(SHORT + 1), admission.enter(), LIMIT);
         assert!(timeout(LIMIT / 2, unread.overdue()).await.is_err());
         assert!(timeout(LIMIT, unread.overdue()).await.is_ok());

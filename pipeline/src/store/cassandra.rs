@@ -209,7 +209,7 @@ async fn connect(config: &config::Cassandra) -> Result<Session, StoreError> {
         .keyspaces_to_fetch([&config.keyspace])
         .default_execution_profile_handle(profile.into_handle());
     if !config.user.is_empty() {
-        builder = builder.user(&config.user, &config.password);
+        builder = builder.user(&config.user, config.password.expose());
     }
     let nodes = || config.nodes.join(", ");
     // The driver's own time-outs are for each step; together they could take for ever.

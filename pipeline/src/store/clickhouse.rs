@@ -236,7 +236,7 @@ fn client_without_database(config: &config::ClickHouse) -> Client {
     Client::with_http_client(http)
         .with_url(&config.url)
         .with_user(&config.user)
-        .with_password(&config.password)
+        .with_password(config.password.expose())
         .with_compression(Compression::None)
         .with_setting("max_execution_time", config.max_execution_time.as_secs().to_string())
 }

@@ -44,8 +44,8 @@ struct Shared {
 /// How far a block has come.
 struct Way {
     block: Weak<Block>,
-    /// When its orders were acknowledged.
-    orders_at: Option<i64>,
+    /// When its orders were acknowledged, once they are.
+    orders_at: i64,
     chain: Chain,
 }
 
@@ -140,7 +140,7 @@ impl Shared {
             .filter(|way| std::ptr::eq(way.block.as_ptr(), Arc::as_ptr(block)))
             .unwrap_or_else(|| Way {
                 block: Arc::downgrade(block),
-                orders_at: None,
+                orders_at: 0,
                 chain: Chain::new(self.wait),
             })
     }
@@ -149,40 +149,43 @@ impl Shared {
         self.ways.lock().unwrap_or_else(PoisonError::into_inner).insert(partition, way);
     }
 
+    /// Does what the way says, until the block is there or something fails: then whoever asked waits a little, and asks
+    /// again, and it goes on from where it was.
     async fn put(&self, block: &Block, way: &mut Way) -> Result<Stored, StoreError> {
-        let orders_at = match way.orders_at {
-            Some(at) => at,
-            None => {
-                self.orders.put(block).await?;
-                *way.orders_at.insert(time::now())
-            }
-        };
         loop {
             let event = match way.chain.next(since_boot()) {
-                Action::Look => match self.rollups.find(&block.row).await? {
-                    Some(row) => Event::Found(row),
-                    None => Event::Absent,
-                },
-                Action::Send { attempt } => match self.rollups.insert(block, attempt).await {
-                    Ok(()) => Event::Acknowledged,
-                    Err(error @ StoreError::Refused(_)) => return Err(error),
-                    Err(error) => {
-                        // Whoever asked waits a little, and asks again: then it is looked whether it came in after all.
-                        way.chain.on(Event::Failed);
+                Action::Write => self.orders.put(block).await.map(|()| {
+                    way.orders_at = time::now();
+                    Event::Written
+                }),
+                Action::Look => {
+                    self.rollups.find(&block.row).await.map(|found| found.map_or(Event::Absent, Event::Found))
+                }
+                Action::Send { attempt } => {
+                    let sent = self.rollups.insert(block, attempt).await;
+                    if matches!(sent, Err(StoreError::Unavailable(_))) {
                         self.metrics.request_retries.inc();
-                        return Err(error);
                     }
-                },
+                    sent.map(|()| Event::Acknowledged)
+                }
                 Action::Wait(long) => {
                     let row = &block.row;
                     tracing::warn!(row.partition, row.first, "acknowledged but not there: waits for it");
                     self.metrics.burned.inc();
                     tokio::time::sleep(long).await;
-                    Event::Waited
+                    Ok(Event::Waited)
                 }
-                Action::Done(row) => return Ok(Stored { row, orders_at, rollup_at: time::now() }),
+                Action::Done(row) => {
+                    return Ok(Stored { row, orders_at: way.orders_at, rollup_at: time::now() });
+                }
             };
-            way.chain.on(event);
+            match event {
+                Ok(event) => way.chain.on(event),
+                Err(error) => {
+                    way.chain.on(Event::Failed);
+                    return Err(error);
+                }
+            }
         }
     }
 }
@@ -260,6 +263,10 @@ impl Books for ServerBooks {
 
     async fn orders(&self, ends: &Ends) -> Result<BTreeMap<(u32, Currency), Sums>, StoreError> {
         self.orders.sums(ends).await
+    }
+
+    async fn sales_and_ends(&self) -> Result<(BTreeMap<SalesKey, Sums>, Ends), StoreError> {
+        self.rollups.sales_and_ends().await
     }
 
     async fn sales(&self) -> Result<BTreeMap<SalesKey, Sums>, StoreError> {

@@ -71,7 +71,7 @@ pub async fn start_embedded(config: &Config) -> Result<Embedded> {
         observed: observed.clone(),
     });
     let processor = processor::start(log.consumer, shared, follow)?;
-    let ingest = Arc::new(super::ingest(config, log.log, &observed));
+    let ingest = Arc::new(super::ingest(config, log.log, &observed)?);
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(watch_dimension(dimension, config.customers_reload, observed.clone()));
     let shown = Arc::clone(&ingest);

@@ -8,7 +8,7 @@ use crate::log::kafka;
 use crate::log::sqlite as sqlite_log;
 use crate::log::{Assignment, Consume, ReadPartition};
 use crate::observe::metrics::Metrics;
-use crate::position::{Lost, resume};
+use crate::position::{Lost, Position};
 use crate::store::Stores;
 use crate::store::{server, sqlite as sqlite_store};
 use anyhow::{Result, bail};
@@ -54,8 +54,10 @@ async fn plan<R: ReadPartition>(
     let committed = reader.committed().await?;
     let newest = stores.newest_block(partition).await?;
     let bounds = reader.bounds().await?;
-    match (resume(reader.topic_id(), newest.as_ref(), committed, bounds), step) {
-        (Ok(next), _) => bail!("partition {partition} has lost nothing: it goes on at offset {next}"),
+    match (Position::resume(reader.topic_id(), newest.as_ref(), committed, bounds), step) {
+        (Ok(position), _) => {
+            bail!("partition {partition} has lost nothing: it goes on at offset {}", position.stored())
+        }
         (Err(Lost::StoresWentBack { from, to }), Step::StoreAgain) => {
             let mut text = format!("goes on at offset {from}, and stores {from} to {to} again");
             if bounds.first > from {

@@ -45,7 +45,7 @@ pub async fn start_ingest(config: &Config) -> Result<Ingesting> {
         tracing::warn!(%error, "orders are taken, and fail until Kafka answers");
         observed.health.down("kafka producer", error.to_string());
     }
-    let ingest = Arc::new(super::ingest(config, log, &observed));
+    let ingest = Arc::new(super::ingest(config, log, &observed)?);
     let mut tasks = JoinSet::new();
     let shown = Arc::clone(&ingest);
     let manage = manage(config, &mut tasks, observed, move || {

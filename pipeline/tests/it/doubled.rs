@@ -65,6 +65,11 @@ impl Books for Stored {
         Ok(self.0.clone())
     }
 
+    async fn sales_and_ends(&self) -> Result<(BTreeMap<SalesKey, Sums>, Ends), StoreError> {
+        let ends = self.0.iter().map(|block| (block.partition, block.last)).collect();
+        Ok((self.sales().await?, ends))
+    }
+
     async fn recipes(&self) -> Result<RecipeTexts, StoreError> {
         Ok(RecipeTexts::new())
     }

@@ -20,6 +20,7 @@ macro_rules! over_this_way {
     };
 }
 
+mod access;
 mod corpus;
 mod disk_full;
 mod doubled;

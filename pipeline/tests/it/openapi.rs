@@ -71,6 +71,11 @@ fn the_document_is_served_as_it_stands_and_holds_together() {
             assert!(validator.is_valid(example), "{name}: {example} does not fit it");
         }
     }
+    // A scheme is used by its bare name.
+    let named = document.operations().into_iter().flat_map(|(_, _, it)| it["security"].as_array().cloned());
+    for scheme in named.flatten().filter_map(|one| one.as_object()?.keys().next().cloned()) {
+        used.insert(format!("/components/securitySchemes/{scheme}"));
+    }
     for (kind, components) in document.at("/components").as_object().unwrap() {
         for name in components.as_object().unwrap().keys() {
             assert!(used.contains(&format!("/components/{kind}/{name}")), "nothing uses {kind}/{name}");

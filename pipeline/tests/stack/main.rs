@@ -25,6 +25,7 @@ macro_rules! over_this_way {
 mod cassandra;
 mod clickhouse;
 mod exactly_once;
+mod neighbours;
 mod proxy;
 mod schema;
 mod separate;

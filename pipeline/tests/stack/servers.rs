@@ -80,7 +80,7 @@ impl Servers {
         clickhouse::Client::default()
             .with_url(&config.url)
             .with_user(&config.user)
-            .with_password(&config.password)
+            .with_password(config.password.expose())
             .with_database(&config.database)
     }
 

@@ -14,3 +14,4 @@ mod dimension;
 mod lost;
 mod orders;
 mod records;
+mod whereabouts;

@@ -42,7 +42,7 @@ impl Process {
             let address = |marker: &str| -> Option<SocketAddr> {
                 Some(line.split_once(marker)?.1.split('/').next()?.parse().unwrap())
             };
-            orders = orders.or(address("taken at http://"));
+            orders = orders.or(address("taken at http://")).or(address("taken at https://"));
             manage = manage.or(address("are at http://"));
             if line.ends_with("Ctrl-C stops") {
                 break;

@@ -1,6 +1,6 @@
 //! The topics: made when they are missing, and compared with what they should be.
 
-use super::{described, unavailable};
+use super::{described, refused, unavailable};
 use crate::config::{Kafka, Log};
 use crate::log::LogError;
 use rdkafka::ClientConfig;
@@ -91,10 +91,10 @@ pub fn topic_id(kafka: &Kafka, log: &Log) -> Result<String, LogError> {
 fn admin(kafka: &Kafka) -> Result<(AdminClient<DefaultClientContext>, AdminOptions), LogError> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &kafka.brokers);
-    for (name, value) in &kafka.client {
+    for (name, value) in kafka.client.iter() {
         config.set(name, value);
     }
-    let admin = config.create().map_err(|error| LogError::Refused(format!("kafka.client: {error}")))?;
+    let admin = config.create().map_err(|error| refused("kafka.client", &error))?;
     let options =
         AdminOptions::new().request_timeout(Some(kafka.timeout)).operation_timeout(Some(kafka.timeout));
     Ok((admin, options))

@@ -1,220 +1,180 @@
-//! Every order of events that two processors and a server can go through, up to a few failures, tried out: the block is
-//! never counted twice, and whoever says that it is stored names the block that is there.
+//! Every order of events that processors and servers can go through, up to a few failures, tried out on the state
+//! machines that the processors run: [`Chain`] and [`Position`].
 //!
-//! The server is modelled by what its engine does: it notes an insert's token, then stores its rows, then answers. It
-//! may die between any two of these; answers may be lost; an insert whose sender has gone goes on until it ends by
-//! itself, and a wait is over when none that was under way at its beginning still is.
+//! Several processors take the same partition for theirs all the while, as if no group fenced any of them, and each ends
+//! its blocks wherever it likes. The rollups' server is modelled by what its engine does: it notes an insert's token,
+//! then stores its rows, then answers. It may die between any two of these; answers may be lost; an insert whose sender
+//! has gone goes on until it ends by itself, and a wait is over when none that was under way at its beginning still is.
+//! A day may pass, in which a processor sleeps and the server forgets all tokens. A processor may die at each step, and
+//! begins anew with what the stores and the group tell it.
+//!
+//! In each world, no record is counted twice, a block that is there has its orders and its dead letters, nobody goes on
+//! behind what is not stored, nothing is committed before it is stored, nothing is taken for lost that is not, and all
+//! can still come to its end. [`rules`] leaves out each rule of the protocol, and the model finds out.
 
-use super::tests::row;
-use super::{Action, Chain, Event};
-use std::collections::{BTreeSet, HashSet};
+mod explore;
+mod processor;
+mod rules;
+mod server;
+
+use super::tests::row as row_from;
+use super::{Chain, Event};
+use crate::block::BlockRow;
+use crate::position::Position;
+use rules::Rule;
+use server::Server;
 use std::time::Duration;
 
-const FAILURES: u32 = 3;
-const ATTEMPTS: u32 = 3;
-/// Each processor ends its block elsewhere.
-const LAST: [i64; 2] = [19, 29];
-
-/// An insert that the server works on.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Insert {
-    attempt: u32,
-    processor: usize,
-    /// Its token is noted.
-    noted: bool,
-    /// Its sender has gone, or waits no more.
-    alone: bool,
-    /// Processors whose wait began while it was under way.
-    waited_for: [bool; 2],
+/// How large the worlds are, and what is left out of the protocol.
+#[derive(Clone, Copy)]
+struct Model {
+    processors: usize,
+    /// The log holds so many.
+    records: i64,
+    failures: u8,
+    days: u8,
+    /// How many attempts are looked at; a world that wants more is not followed.
+    attempts: u32,
+    /// Inserts may be on their way to the server for a day, which the protocol cannot prevent.
+    late: bool,
+    left_out: Option<Rule>,
 }
 
+/// Longer than all that the protocol remembers.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What a processor is at.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum At {
-    /// Decides what to do.
-    Free,
-    /// Waits for the answer to its insert.
+    /// It begins, with nothing in memory.
+    Start,
+    /// It has asked for the first of the two: the committed position and the newest block's end.
+    Asked(Option<i64>),
+    /// It takes records, or stores its block.
+    Block,
+    /// It has stored its block and may commit.
+    Stored,
+    /// It waits for the answer to its insert.
     Answer,
-    /// Waits.
+    /// It waits for the inserts that are under way.
     Waits,
-    Done,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Processor {
+    at: At,
+    position: Position,
+    chain: Chain,
+    /// The dead letters of its block are in the log.
+    buried: bool,
+}
+
+impl Processor {
+    fn new() -> Self {
+        let chain = Chain::new(Duration::ZERO);
+        Self { at: At::Start, position: Position::default(), chain, buried: false }
+    }
+}
+
+/// A set of offsets.
+type Offsets = u8;
+
+fn offsets(first: i64, last: i64) -> Offsets {
+    (first..=last).fold(0, |set, offset| set | 1 << offset)
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct World {
-    chains: [Chain; 2],
-    at: [At; 2],
-    tokens: BTreeSet<u32>,
-    /// The blocks that are stored, by the processor whose they are.
-    rows: Vec<usize>,
-    inserts: BTreeSet<Insert>,
-    failures: u32,
+    processors: Vec<Processor>,
+    server: Server,
+    /// The offsets whose orders are in the orders store, and those whose dead letters are in the log.
+    orders: Offsets,
+    dead: Offsets,
+    committed: Option<i64>,
+    failures: u8,
+    days: u8,
+    /// Somebody wanted more attempts than are looked at.
+    given_up: bool,
+    /// Somebody took something for lost.
+    lost: bool,
 }
 
 impl World {
-    fn new() -> Self {
-        let chain = Chain::new(Duration::from_secs(31));
+    fn new(model: &Model) -> Self {
         Self {
-            chains: [chain.clone(), chain],
-            at: [At::Free; 2],
-            tokens: BTreeSet::new(),
-            rows: Vec::new(),
-            inserts: BTreeSet::new(),
+            processors: vec![Processor::new(); model.processors],
+            server: Server::default(),
+            orders: 0,
+            dead: 0,
+            committed: None,
             failures: 0,
+            days: 0,
+            given_up: false,
+            lost: false,
         }
     }
 
-    fn tell(&mut self, processor: usize, event: Event) {
-        self.chains[processor].on(event);
-        self.at[processor] = At::Free;
+    /// Whether everybody has stored all there is.
+    fn done(&self, model: &Model) -> bool {
+        self.processors.iter().all(|one| one.at == At::Block && one.position.stored() == model.records)
     }
 
-    fn failing(&self) -> Option<Self> {
-        (self.failures < FAILURES).then(|| Self { failures: self.failures + 1, ..self.clone() })
+    /// What is wrong, if anything is.
+    fn wrong(&self, model: &Model) -> Option<&'static str> {
+        let counts = |offset: i64| {
+            self.server.rows.iter().filter(|row| (row.first..=row.last).contains(&offset)).count()
+        };
+        let doubled = (0..model.records).any(|offset| counts(offset) > 1);
+        if model.late {
+            return (doubled && self.server.balanced())
+                .then_some("a record counts twice and the ledger does not tell");
+        }
+        let end = (0..model.records).find(|offset| counts(*offset) == 0).unwrap_or(model.records);
+        let stored = self.server.rows.iter().fold(0, |set, row| set | offsets(row.first, row.last));
+        let ahead = self.processors.iter().any(|one| one.position.stored() > end);
+        [
+            (doubled, "a record counts twice"),
+            (!self.server.balanced(), "the blocks are not one behind the other"),
+            (stored & !self.orders != 0, "a block is there without its orders"),
+            (stored & !self.dead != 0, "a block is there without its dead letters"),
+            (ahead, "a processor goes on behind what is not stored"),
+            (self.committed.is_some_and(|committed| committed > end), "what is not stored is committed"),
+            (self.lost, "something is taken for lost"),
+        ]
+        .into_iter()
+        .find_map(|(wrong, what)| wrong.then_some(what))
+    }
+
+    fn failing(&self, model: &Model) -> Option<Self> {
+        (self.failures < model.failures).then(|| Self { failures: self.failures + 1, ..self.clone() })
+    }
+
+    fn tell(&mut self, number: usize, event: Event) {
+        self.processors[number].chain.on(event);
+        self.processors[number].at = At::Block;
+    }
+
+    /// Tells that an insert failed, or was not answered.
+    fn tell_failed(&mut self, model: &Model, number: usize) {
+        self.tell(number, Event::Failed);
+        if model.without(Rule::SameTokenAfterAnError) {
+            self.processors[number].chain.attempt += 1;
+        }
     }
 
     /// All that can happen next.
-    fn successors(&self, waits: bool) -> Vec<Self> {
+    fn successors(&self, model: &Model) -> Vec<Self> {
         let mut found = Vec::new();
-        for processor in 0..2 {
-            self.step(processor, waits, &mut found);
+        for number in 0..self.processors.len() {
+            self.step(model, number, &mut found);
+            self.die(model, number, &mut found);
         }
-        for insert in &self.inserts {
-            self.serve(*insert, &mut found);
-        }
-        // The server dies, and with it all that it works on.
-        if let Some(mut world) = self.failing().filter(|_| !self.inserts.is_empty()) {
-            for insert in std::mem::take(&mut world.inserts).into_iter().filter(|insert| !insert.alone) {
-                world.tell(insert.processor, Event::Failed);
-            }
-            found.push(world);
-        }
+        self.serve(model, &mut found);
         found
     }
-
-    fn step(&self, processor: usize, waits: bool, found: &mut Vec<Self>) {
-        let mut world = self.clone();
-        match self.at[processor] {
-            At::Free => match world.chains[processor].next(Duration::ZERO) {
-                Action::Look => {
-                    let event = match world.rows.first() {
-                        Some(whose) => Event::Found(row(LAST[*whose])),
-                        None => Event::Absent,
-                    };
-                    world.tell(processor, event);
-                    found.push(world);
-                    // The look fails and is made again; nothing changes. Nor does anything for who slept and looks anew.
-                }
-                Action::Send { attempt } if attempt < ATTEMPTS => {
-                    // Two of one processor's inserts can be under way, where it gave up waiting for the first.
-                    world.at[processor] = At::Answer;
-                    let insert =
-                        Insert { attempt, processor, noted: false, alone: false, waited_for: [false; 2] };
-                    world.inserts.insert(insert);
-                    found.push(world);
-                    // The processor dies before it sends, and begins anew.
-                    found.extend(self.failing().map(|mut world| {
-                        world.chains[processor] = Chain::new(Duration::from_secs(31));
-                        world
-                    }));
-                }
-                Action::Send { .. } => {}
-                Action::Wait(_) => {
-                    world.at[processor] = At::Waits;
-                    let under_way = std::mem::take(&mut world.inserts).into_iter();
-                    world.inserts = under_way
-                        .map(|mut insert| {
-                            insert.waited_for[processor] |= insert.noted;
-                            insert
-                        })
-                        .collect();
-                    found.push(world);
-                }
-                Action::Done(_) => {
-                    world.at[processor] = At::Done;
-                    found.push(world);
-                }
-            },
-            At::Waits => {
-                if !waits || !self.inserts.iter().any(|insert| insert.waited_for[processor]) {
-                    world.tell(processor, Event::Waited);
-                    found.push(world);
-                }
-            }
-            At::Answer => {
-                // It gives up waiting; the insert goes on alone.
-                found.extend(self.failing().map(|mut world| {
-                    let inserts = std::mem::take(&mut world.inserts).into_iter();
-                    world.inserts = inserts
-                        .map(|insert| Insert {
-                            alone: insert.alone || insert.processor == processor,
-                            ..insert
-                        })
-                        .collect();
-                    world.tell(processor, Event::Failed);
-                    world
-                }));
-            }
-            At::Done => {}
-        }
-    }
-
-    /// The server does the next thing for an insert.
-    fn serve(&self, insert: Insert, found: &mut Vec<Self>) {
-        let mut world = self.clone();
-        world.inserts.remove(&insert);
-        if !insert.noted && !self.tokens.contains(&insert.attempt) {
-            world.tokens.insert(insert.attempt);
-            world.inserts.insert(Insert { noted: true, ..insert });
-            found.push(world);
-            return;
-        }
-        if insert.noted {
-            world.rows.push(insert.processor);
-        }
-        if !insert.alone {
-            // The answer is lost.
-            found.extend(world.failing().map(|mut world| {
-                world.tell(insert.processor, Event::Failed);
-                world
-            }));
-            world.tell(insert.processor, Event::Acknowledged);
-        }
-        found.push(world);
-    }
 }
 
-/// Goes through all worlds; returns how many there are, in how many all is done, and one that is wrong.
-fn explore(waits: bool) -> (usize, usize, Option<World>) {
-    let mut seen = HashSet::from([World::new()]);
-    let mut left = vec![World::new()];
-    let mut done = 0;
-    while let Some(mut world) = left.pop() {
-        let told = (0..2).filter(|processor| world.at[*processor] == At::Done);
-        let told: Vec<_> = told.map(|processor| world.chains[processor].next(Duration::ZERO)).collect();
-        let there = world.rows.first().map(|whose| Action::Done(row(LAST[*whose])));
-        if world.rows.len() > 1 || told.iter().any(|action| Some(action) != there.as_ref()) {
-            return (seen.len(), done, Some(world));
-        }
-        done += usize::from(world.at == [At::Done; 2]);
-        for next in world.successors(waits) {
-            if seen.insert(next.clone()) {
-                left.push(next);
-            }
-        }
-    }
-    (seen.len(), done, None)
-}
-
-#[test]
-fn a_block_is_stored_once_and_truly_told_of_in_every_order_of_events() {
-    let (worlds, done, wrong) = explore(true);
-    assert!(wrong.is_none(), "stored by {:?}", wrong.map(|world| world.rows));
-    println!("{worlds} worlds, {done} in which both processors are done");
-    assert!(worlds > 10_000 && done > 100, "{worlds} {done}: the model does not go where it should");
-}
-
-#[test]
-fn without_the_wait_the_model_finds_the_doubling() {
-    let (_, _, wrong) = explore(false);
-    assert_eq!(wrong.expect("a model that finds nothing wrong proves nothing").rows.len(), 2);
+/// A block row that ends at an offset.
+fn row(last: i64) -> BlockRow {
+    BlockRow { topic_id: String::new(), ..row_from(last) }
 }

@@ -63,8 +63,7 @@ impl Lookup for SqliteBooks {
     }
 
     async fn ends(&self) -> Result<Ends, StoreError> {
-        let sql = "SELECT partition, max(last) FROM blocks GROUP BY partition";
-        Ok(self.rows(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?.into_iter().collect())
+        ends(&self.connect()?).map_err(unavailable)
     }
 }
 
@@ -110,19 +109,38 @@ impl Books for SqliteBooks {
         Ok(rows.into_iter().collect())
     }
 
-    async fn sales(&self) -> Result<BTreeMap<SalesKey, Sums>, StoreError> {
-        let sql =
-            "SELECT currency, source, state, sum(orders), sum(quantity), sum(total_high), sum(total_low)
-                   FROM sales_by_minute GROUP BY currency, source, state";
-        let rows = self.rows(sql, [], |row| {
-            let key = SalesKey { currency: currency(row, 0)?, source: row.get(1)?, state: row.get(2)? };
-            let total_minor = join(row.get(5)?, row.get(6)?);
-            let sums =
-                Sums { orders: row.get::<_, i64>(3)?.cast_unsigned(), quantity: row.get(4)?, total_minor };
-            Ok((key, sums))
-        })?;
-        Ok(rows.into_iter().collect())
+    async fn sales_and_ends(&self) -> Result<(BTreeMap<SalesKey, Sums>, Ends), StoreError> {
+        let connection = self.connect()?;
+        let both = || {
+            // A transaction sees one state of the file.
+            connection.execute_batch("BEGIN")?;
+            Ok((sales(&connection)?, ends(&connection)?))
+        };
+        both().map_err(unavailable)
     }
+
+    async fn sales(&self) -> Result<BTreeMap<SalesKey, Sums>, StoreError> {
+        sales(&self.connect()?).map_err(unavailable)
+    }
+}
+
+fn sales(connection: &Connection) -> rusqlite::Result<BTreeMap<SalesKey, Sums>> {
+    let sql = "SELECT currency, source, state, sum(orders), sum(quantity), sum(total_high), sum(total_low)
+               FROM sales_by_minute GROUP BY currency, source, state";
+    let mut select = connection.prepare(sql)?;
+    let rows = select.query_map((), |row| {
+        let key = SalesKey { currency: currency(row, 0)?, source: row.get(1)?, state: row.get(2)? };
+        let total_minor = join(row.get(5)?, row.get(6)?);
+        let sums = Sums { orders: row.get::<_, i64>(3)?.cast_unsigned(), quantity: row.get(4)?, total_minor };
+        Ok((key, sums))
+    })?;
+    rows.collect()
+}
+
+fn ends(connection: &Connection) -> rusqlite::Result<Ends> {
+    let mut select = connection.prepare("SELECT partition, max(last) FROM blocks GROUP BY partition")?;
+    let rows = select.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
 }
 
 fn currency(row: &Row<'_>, at: usize) -> rusqlite::Result<Currency> {

@@ -34,6 +34,13 @@ fn every_documented_answer_is_given_and_every_answer_is_documented() {
         "receive.max_in_flight_requests=2",
     ];
     busy(&mut witness, &Pipeline::start(&dir.path().join("narrow"), &settings));
+    let tokens = dir.path().join("tokens");
+    std::fs::write(&tokens, format!("client {}", "ab".repeat(32))).unwrap();
+    let setting = format!("receive.tokens_file={}", tokens.display());
+    let closed = Pipeline::start(&dir.path().join("closed"), &[&setting]);
+    for (path, _) in POSTS {
+        witness.ask(closed.orders, &post(path, &[], ORDER.as_bytes()), 401, Some(Refusal::Unauthorized));
+    }
     what_the_log_says(&mut witness);
 
     let mut documented = BTreeSet::new();

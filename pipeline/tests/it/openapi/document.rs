@@ -86,7 +86,7 @@ impl Document {
                 reply.head.lines().find_map(|line| line.strip_prefix(&format!("{}: ", name.to_lowercase())));
             line.map(str::to_owned)
         };
-        for name in ["Retry-After", "Allow"] {
+        for name in ["Retry-After", "Allow", "WWW-Authenticate"] {
             let described = response.get("headers").is_some_and(|headers| headers.get(name).is_some());
             assert_eq!(header(name).is_some(), described, "{name}: {reply:?}");
         }

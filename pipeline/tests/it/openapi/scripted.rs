@@ -74,7 +74,8 @@ pub fn serve() -> Server {
     let ingest = Arc::new(Ingest {
         log: Scripted::default(),
         rules: config.rules,
-        admission: Admission::new(limits.max_in_flight_bytes, limits.max_in_flight_requests),
+        admission: Admission::of(&limits),
+        gate: receive::Gate::default(),
         limits,
         observed: Observed::default(),
     });
