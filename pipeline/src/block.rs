@@ -1,39 +1,22 @@
 //! A block: what a contiguous range of one partition's records comes to. Pure, and a function of the range, the rules
 //! and the customers dimension alone: processor and ledger both build blocks with this.
 
-use crate::enrich::{Categories, Customers, OTHER, UNKNOWN, enrich};
+mod lost;
+mod recipe;
+
+pub use lost::LOST;
+pub use recipe::{Recipe, RecipeTexts, Recipes};
+
+use crate::enrich::{Customers, OTHER, UNKNOWN, enrich};
 use crate::log::{DeadLetter, LogRecord};
 use crate::money::Currency;
-use crate::order::{Order, Rules};
+use crate::order::Order;
 use crate::parse::Parser;
 use crate::rollup::{Names, Rollup, SumKey, Sums};
 use crate::time;
 use crate::window::{Seen, Window};
 use std::borrow::Cow;
 use std::sync::Arc;
-use xxhash_rust::xxh3::xxh3_64;
-
-/// Counts up whenever the code comes to another verdict or another sum on the same record, so that builds that differ
-/// in it do not work side by side.
-const RULES: u32 = 1;
-
-/// All that decides what a block comes to, but for the dimension.
-#[derive(Clone, Debug)]
-pub struct Recipe {
-    /// What decides verdicts.
-    pub rules: Rules,
-    /// What decides the names that categories count under.
-    pub categories: Categories,
-    /// How many preceding offsets an id is remembered for.
-    pub window: usize,
-}
-
-impl Recipe {
-    /// A short hash of the recipe and of the build's rule number, which each block keeps.
-    pub fn fingerprint(&self) -> String {
-        format!("{RULES}-{:012x}", xxh3_64(format!("{self:?}").as_bytes()) >> 16)
-    }
-}
 
 /// An order as the orders store keeps it: as it was sent, with its place in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,8 +112,13 @@ pub struct Builder {
 impl Builder {
     /// A builder whose window begins at offset `from`.
     pub fn new(recipe: Arc<Recipe>, topic_id: &str, partition: u32, from: i64) -> Self {
-        let rules = recipe.fingerprint();
         let window = Window::new(recipe.window, from);
+        Self::with_window(recipe, topic_id, partition, window)
+    }
+
+    /// A builder with a window that was made for more than one recipe.
+    pub fn with_window(recipe: Arc<Recipe>, topic_id: &str, partition: u32, window: Window) -> Self {
+        let rules = recipe.fingerprint();
         let (parser, names) = (Parser::default(), Names::default());
         Self { recipe, rules, parser, names, window, topic_id: topic_id.to_owned(), partition }
     }
@@ -140,9 +128,17 @@ impl Builder {
         &self.window
     }
 
-    /// Takes a record into the window alone, as a rebuild after an assignment does.
-    pub fn remember(&mut self, record: &LogRecord) {
-        match self.parser.parse(&record.value, record.received_at, &self.recipe.rules) {
+    /// Goes on by another recipe, as somebody does who counts blocks again that were made by different ones.
+    pub fn follow(&mut self, recipe: &Arc<Recipe>) {
+        if !Arc::ptr_eq(recipe, &self.recipe) {
+            (self.recipe, self.rules) = (Arc::clone(recipe), recipe.fingerprint());
+        }
+    }
+
+    /// Takes a record into the window alone, as a rebuild after an assignment does. The rules are those by which the
+    /// record was stored, or refused: one that was refused stands in nobody's way, also where it would be taken today.
+    pub fn remember(&mut self, record: &LogRecord, recipe: &Recipe) {
+        match self.parser.parse(&record.value, record.received_at, &recipe.rules) {
             Ok(order) => {
                 let id =
                     identify(&order, record.key.as_deref(), (&self.topic_id, self.partition, record.offset));
@@ -197,7 +193,7 @@ impl Builder {
             }
         };
         let id = identify(&order, record.key.as_deref(), (&self.topic_id, self.partition, record.offset));
-        match self.window.add(record.offset, id.as_bytes(), &record.value) {
+        match self.window.add_within(self.recipe.window, record.offset, id.as_bytes(), &record.value) {
             Seen::New => {}
             seen => {
                 block.row.duplicates += 1;

@@ -3,6 +3,7 @@
 
 mod dead;
 mod read;
+mod recover;
 mod serve;
 mod token;
 
@@ -64,13 +65,23 @@ enum Command {
         #[command(subcommand)]
         what: dead::Dead,
     },
-    /// Print an order as it is stored. Exits 1 if it is not.
+    /// Go on with a partition that stopped because its stores and its log do not fit. Processors must be stopped.
+    Recover {
+        #[command(subcommand)]
+        what: recover::Recover,
+    },
+    /// Say where an order is: in the log, stored, refused; and print it as it is stored. Exits 1 if it is neither stored nor
+    /// on its way.
     Order {
         /// The order's id.
         order_id: String,
-        /// About when it was created (RFC 3339); without it the stores of servers look back hour by hour.
+        /// About when it was created (RFC 3339): the log is looked through an hour before and after. Without it the whole
+        /// partition is, and the stores of servers hour by hour.
         #[arg(long, value_name = "TIME")]
         around: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Print the sales by currency, source and state.
     Sales,
@@ -97,9 +108,12 @@ impl Command {
         let embedded = match self {
             Self::Embedded => true,
             Self::Ingest | Self::Process | Self::Schema { .. } | Self::Token { .. } => false,
-            Self::Ledger { .. } | Self::Dead { .. } | Self::Order { .. } | Self::Sales | Self::Config => {
-                mode == Mode::Embedded
-            }
+            Self::Ledger { .. }
+            | Self::Dead { .. }
+            | Self::Recover { .. }
+            | Self::Order { .. }
+            | Self::Sales
+            | Self::Config => mode == Mode::Embedded,
         };
         embedded.then_some("embedded")
     }
@@ -161,8 +175,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Ok(if ledger.balanced() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Dead { what } => runtime.block_on(dead::run(&config, what)),
-        Command::Order { order_id, around } => {
-            runtime.block_on(read::order(&config, &order_id, around.as_deref()))
+        Command::Recover { what } => runtime.block_on(recover::run(&config, what)),
+        Command::Order { order_id, around, json } => {
+            runtime.block_on(read::order(&config, &order_id, around.as_deref(), json))
         }
         Command::Sales => runtime.block_on(read::sales(&config)),
     }

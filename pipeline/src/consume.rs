@@ -4,6 +4,7 @@
 mod count;
 mod lag;
 mod partition;
+mod past;
 mod resume;
 mod stop;
 

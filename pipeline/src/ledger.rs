@@ -3,20 +3,19 @@
 //!
 //! It is a check on data and not on code that ran: it trusts nothing but the log.
 
+mod recount;
 mod report;
 mod told;
 
 pub use report::{Difference, Ids, Ledger, PartitionBooks};
 
-use crate::block::{BlockRow, Builder, Recipe};
-use crate::enrich::Customers;
-use crate::log::{LogError, ReadPartition, scan};
+use crate::block::{Recipe, Recipes};
+use crate::log::{LogError, ReadPartition};
 use crate::money::Currency;
-use crate::order::Rules;
-use crate::parse::Parser;
 use crate::rollup::Sums;
-use crate::store::{Books, Ends, SalesKey, StoreError};
-use std::collections::BTreeMap;
+use crate::store::{Books, SalesKey, StoreError};
+use recount::Recount;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use told::Told;
@@ -45,202 +44,92 @@ pub async fn draw_up<R: ReadPartition>(
     recipe: &Arc<Recipe>,
     outcomes: Option<&Path>,
 ) -> Result<Ledger, LedgerError> {
-    // The stores are read before the log, so that what they hold is in the log by then, also while both grow.
-    let blocks = books.blocks().await?;
-    let mut ends = Ends::new();
-    for block in &blocks {
-        let end = ends.entry(block.partition).or_insert(block.last);
-        *end = block.last.max(*end);
-    }
+    // The stores are read before the log, so that what they hold is in the log by then, also while both grow. What they
+    // get meanwhile lies behind these ends and is left out everywhere: to the ledger it is still to be stored.
+    let (sales, ends) = books.sales_and_ends().await?;
+    let mut blocks = books.blocks().await?;
+    blocks.retain(|block| ends.get(&block.partition).is_some_and(|end| block.last <= *end));
+    let recipes = Recipes::of(recipe, &books.recipes().await?);
     let stored = books.orders(&ends).await?;
-    let sales = books.sales().await?;
     let mut ledger = Ledger::default();
     let mut ids = outcomes.map(Told::read).transpose()?;
-    let mut all: BTreeMap<Currency, Sums> = BTreeMap::new();
+    let (mut all, mut carried): (BTreeMap<Currency, Sums>, _) = (BTreeMap::new(), Sums::default());
     for mut reader in readers {
         let partition = reader.partition();
         let own: Vec<_> = blocks.iter().filter(|block| block.partition == partition).cloned().collect();
-        let mut recount = Recount::new(&reader, own, recipe);
+        let mut recount = Recount::new(&reader, own, recipe, recipes.clone());
         recount.run(&mut reader, ids.as_mut()).await?;
         for (currency, sums) in &recount.sums {
             all.entry(*currency).or_default().merge(*sums);
         }
+        carried.merge(recount.carried);
         compare_stored(&mut recount, &stored);
         ledger.add(recount.books, recount.differences);
     }
-    compare_sales(&mut ledger, &all, &sales);
+    compare_sales(&mut ledger, &all, carried, &sales);
     if let Some(ids) = ids {
         ids.compare(&mut ledger);
     }
     Ok(ledger)
 }
 
-/// One partition, counted anew.
-struct Recount {
-    books: PartitionBooks,
-    blocks: std::vec::IntoIter<BlockRow>,
-    builder: Builder,
-    rules: Rules,
-    parser: Parser,
-    expected: String,
-    /// Orders that count, by currency.
-    sums: BTreeMap<Currency, Sums>,
-    differences: Vec<Difference>,
-}
-
-impl Recount {
-    fn new(reader: &impl ReadPartition, mut blocks: Vec<BlockRow>, recipe: &Arc<Recipe>) -> Self {
-        let partition = reader.partition();
-        let mut differences = Vec::new();
-        blocks.dedup_by(|again, block| {
-            let range = (block.first, block.last);
-            let doubled = range == (again.first, again.last);
-            if doubled {
-                differences.push(Difference::of(partition, range, "times a block is stored", 1, 2));
-            }
-            doubled
-        });
-        for pair in blocks.windows(2) {
-            if let [before, after] = pair
-                && after.first != before.last + 1
-            {
-                let what =
-                    if after.first > before.last + 1 { "a gap between blocks" } else { "blocks overlap" };
-                let range = (before.last.min(after.first), before.last.max(after.first));
-                differences.push(Difference::of(partition, range, what, before.last + 1, after.first));
-            }
-        }
-        if let Some(other) = blocks.iter().find(|block| block.topic_id != reader.topic_id()) {
-            let range = (other.first, other.last);
-            differences.push(Difference::of(partition, range, "topic", reader.topic_id(), &other.topic_id));
-        }
-        Self {
-            books: PartitionBooks { partition, blocks: blocks.len() as u64, ..PartitionBooks::default() },
-            blocks: blocks.into_iter(),
-            builder: Builder::new(Arc::clone(recipe), reader.topic_id(), partition, 0),
-            rules: recipe.rules.clone(),
-            parser: Parser::default(),
-            expected: recipe.fingerprint(),
-            sums: BTreeMap::new(),
-            differences,
-        }
-    }
-
-    /// Reads the whole partition and counts the range of each block; what lies behind the newest is pending.
-    async fn run(
-        &mut self,
-        reader: &mut impl ReadPartition,
-        mut ids: Option<&mut Told>,
-    ) -> Result<(), LedgerError> {
-        let bounds = reader.bounds().await?;
-        let customers = Customers::default();
-        let mut block = self.blocks.next();
-        let mut growing = self.builder.begin(bounds.first);
-        scan(reader, bounds.first, bounds.end, |record| {
-            self.books.log += 1;
-            let mut repeats = false;
-            if let Some(ids) = ids.as_deref_mut() {
-                repeats = ids.see(&record, &mut self.parser, &self.rules);
-            }
-            let orders = growing.orders();
-            self.builder.add(&mut growing, &record, &customers);
-            if let Some(ids) = ids.as_deref_mut().filter(|_| repeats && growing.orders() > orders) {
-                ids.repeated();
-            }
-            match &block {
-                None => self.books.pending += 1,
-                Some(row) if row.last == record.offset => {
-                    let next = self.builder.begin(record.offset + 1);
-                    let done = std::mem::replace(&mut growing, next).finish();
-                    for order in &done.orders {
-                        let sums = self.sums.entry(order.currency).or_default();
-                        sums.add(order.quantity, order.total_minor);
-                    }
-                    self.compare_block(row, &done.row);
-                    block = self.blocks.next();
-                }
-                Some(_) => {}
-            }
-        })
-        .await?;
-        if let Some(row) = block.into_iter().chain(self.blocks.by_ref()).next() {
-            let range = (row.first, row.last);
-            let missing =
-                Difference::of(self.books.partition, range, "end of the log", row.last + 1, bounds.end);
-            self.differences.push(missing);
-        }
-        Ok(())
-    }
-
-    fn compare_block(&mut self, row: &BlockRow, counted: &BlockRow) {
-        let partition = row.partition;
-        let range = (row.first, row.last);
-        for (what, expected, found) in [
-            ("first offset of a block", i128::from(counted.first), i128::from(row.first)),
-            ("records of a block", counted.records.into(), row.records.into()),
-            ("orders of a block", counted.orders.into(), row.orders.into()),
-            ("duplicates of a block", counted.duplicates.into(), row.duplicates.into()),
-            ("dead letters of a block", counted.dead.into(), row.dead.into()),
-            ("quantity of a block", counted.quantity.into(), row.quantity.into()),
-            ("total of a block", counted.total_minor, row.total_minor),
-        ] {
-            if expected != found {
-                self.differences.push(Difference::of(partition, range, what, expected, found));
-            }
-        }
-        if row.rules != self.expected {
-            self.books.other_rules += 1;
-        }
-        self.books.orders += row.orders;
-        self.books.duplicates += row.duplicates;
-        self.books.dead += row.dead;
-        self.books.quantity += row.quantity;
-        self.books.total_minor += row.total_minor;
-    }
-}
-
 /// The orders store against the orders that count, of one partition.
 fn compare_stored(recount: &mut Recount, stored: &BTreeMap<(u32, Currency), Sums>) {
     let partition = recount.books.partition;
-    let mut currencies: Vec<_> = recount.sums.keys().copied().collect();
-    currencies
-        .extend(stored.keys().filter(|(number, _)| *number == partition).map(|(_, currency)| *currency));
-    currencies.sort_unstable();
-    currencies.dedup();
-    for currency in currencies {
-        let expected = recount.sums.get(&currency).copied().unwrap_or_default();
-        let found = stored.get(&(partition, currency)).copied().unwrap_or_default();
-        recount.books.stored_orders += found.orders;
-        recount.books.stored_total_minor += found.total_minor;
-        for (what, expected, found) in pairs(expected, found) {
-            if expected != found {
-                let what = format!("{what} in the orders store, {}", currency.code());
-                recount.differences.push(Difference::of_partition(partition, what, expected, found));
-            }
-        }
+    let own = stored.iter().filter(|((number, _), _)| *number == partition);
+    let found: BTreeMap<_, _> = own.map(|((_, currency), sums)| (*currency, *sums)).collect();
+    for sums in found.values() {
+        recount.books.stored_orders += sums.orders;
+        recount.books.stored_total_minor += sums.total_minor;
+    }
+    for (what, expected, found) in compare(&recount.sums, recount.carried, &found, "orders store") {
+        recount.differences.push(Difference::of_partition(partition, what, expected, found));
     }
 }
 
 /// The rollups against the orders that count, of all partitions.
-fn compare_sales(ledger: &mut Ledger, expected: &BTreeMap<Currency, Sums>, sales: &BTreeMap<SalesKey, Sums>) {
+fn compare_sales(
+    ledger: &mut Ledger,
+    expected: &BTreeMap<Currency, Sums>,
+    carried: Sums,
+    sales: &BTreeMap<SalesKey, Sums>,
+) {
     let mut found: BTreeMap<Currency, Sums> = BTreeMap::new();
     for (key, sums) in sales {
         found.entry(key.currency).or_default().merge(*sums);
+        ledger.rollup_orders += sums.orders;
+        ledger.rollup_quantity += sums.quantity;
+        ledger.rollup_total_minor += sums.total_minor;
     }
-    let currencies: std::collections::BTreeSet<_> = expected.keys().chain(found.keys()).collect();
-    for currency in currencies {
-        let expected = expected.get(currency).copied().unwrap_or_default();
-        let found = found.get(currency).copied().unwrap_or_default();
-        ledger.rollup_orders += found.orders;
-        ledger.rollup_quantity += found.quantity;
-        ledger.rollup_total_minor += found.total_minor;
-        for (what, expected, found) in pairs(expected, found) {
-            if expected != found {
-                let what = format!("{what} in the rollups, {}", currency.code());
-                ledger.differences.push(Difference::whole(what, expected, found));
-            }
-        }
+    for (what, expected, found) in compare(expected, carried, &found, "rollups") {
+        ledger.differences.push(Difference::whole(what, expected, found));
     }
+}
+
+/// What differs between sums by currency and those of a store. What was carried has no currencies, so that where there is
+/// some, all of them are compared as one: a check sum.
+fn compare(
+    counted: &BTreeMap<Currency, Sums>,
+    carried: Sums,
+    found: &BTreeMap<Currency, Sums>,
+    place: &str,
+) -> Vec<(String, i128, i128)> {
+    let all = |sums: &BTreeMap<Currency, Sums>, mut all: Sums| {
+        sums.values().for_each(|sums| all.merge(*sums));
+        all
+    };
+    let sides: Vec<(&str, Sums, Sums)> = if carried == Sums::default() {
+        let currencies: BTreeSet<_> = counted.keys().chain(found.keys()).collect();
+        let of = |sums: &BTreeMap<Currency, Sums>, currency| sums.get(currency).copied().unwrap_or_default();
+        currencies.into_iter().map(|code| (code.code(), of(counted, code), of(found, code))).collect()
+    } else {
+        vec![("all currencies", all(counted, carried), all(found, Sums::default()))]
+    };
+    let named = sides.into_iter().flat_map(|(code, expected, found)| {
+        pairs(expected, found)
+            .map(|(what, expected, found)| (format!("{what} in the {place}, {code}"), expected, found))
+    });
+    named.filter(|(_, expected, found)| expected != found).collect()
 }
 
 fn pairs(expected: Sums, found: Sums) -> [(&'static str, i128, i128); 3] {

@@ -210,6 +210,11 @@ pub trait ReadPartition: Send + 'static {
         wait: Duration,
     ) -> impl Future<Output = Result<Vec<LogRecord>, LogError>> + Send;
 
+    /// The first offset of a record that came at an instant or later, by the log's own times; `None` where there is none.
+    fn offset_at(&mut self, _instant: i64) -> impl Future<Output = Result<Option<i64>, LogError>> + Send {
+        async { Ok(None) }
+    }
+
     /// Whether the last read found the log's end, with nothing before it that is still to come. A log that cannot tell
     /// says no.
     fn at_end(&self) -> bool {

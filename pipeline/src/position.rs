@@ -9,7 +9,8 @@ pub enum Lost {
     /// The stores are of another topic.
     #[error(
         "the stores hold blocks of topic {stores}, the log is topic {log}: the topic was made anew, or the stores belong \
-         to another log"
+         to another log; either bring that log back, or give this one stores of its own: another keyspace and database, or \
+         another folder, as deploy/operations.md says"
     )]
     OtherTopic {
         /// The stores' topic id.
@@ -20,7 +21,7 @@ pub enum Lost {
     /// The stores lack blocks that were there when the position was committed.
     #[error(
         "offsets {from} to {to} were stored once and are not any more: the stores were restored from an older state, or \
-         wiped"
+         wiped; `pipeline recover stored` stores them again from the log"
     )]
     StoresWentBack {
         /// The first offset that is missing.
@@ -29,7 +30,10 @@ pub enum Lost {
         to: i64,
     },
     /// The log begins behind what is stored.
-    #[error("offsets {from} to {to} were deleted from the log before they were stored")]
+    #[error(
+        "offsets {from} to {to} were deleted from the log before they were stored; `pipeline recover lost --from {from} \
+         --to {to}` accepts that and goes on behind them"
+    )]
     LogWentOn {
         /// The first offset that is missing.
         from: i64,
@@ -38,7 +42,8 @@ pub enum Lost {
     },
     /// The log ends before what is stored.
     #[error(
-        "the stores hold offsets up to {stored}, but the log ends before {end}: the log lost its end, or was wiped"
+        "the stores hold offsets up to {stored}, but the log ends before {end}: the log lost its end, or was wiped; \
+         either bring the log back, or give this one stores of its own, as deploy/operations.md says"
     )]
     LogWentBack {
         /// The last offset stored.

@@ -8,7 +8,7 @@ pub mod schema;
 pub mod server;
 pub mod sqlite;
 
-use crate::block::{Block, BlockRow};
+use crate::block::{Block, BlockRow, RecipeTexts};
 use crate::money::Currency;
 use crate::rollup::Sums;
 use std::collections::BTreeMap;
@@ -45,6 +45,15 @@ pub trait Stores: Send + Sync + 'static {
         partition: u32,
     ) -> impl Future<Output = Result<Option<BlockRow>, StoreError>> + Send;
 
+    /// The blocks of a partition that reach to an offset or further and were made by other rules, and the recipes that
+    /// were kept.
+    fn other_rules(
+        &self,
+        partition: u32,
+        from: i64,
+        rules: &str,
+    ) -> impl Future<Output = Result<(Vec<BlockRow>, RecipeTexts), StoreError>> + Send;
+
     /// Stores a block whole, unless one with its first offset is there already: then that one is left as it is.
     fn put(&self, block: Arc<Block>) -> impl Future<Output = Result<Stored, StoreError>> + Send;
 }
@@ -54,12 +63,21 @@ pub trait Books {
     /// All blocks, by partition and first offset. One that is stored twice stands there twice.
     fn blocks(&self) -> impl Future<Output = Result<Vec<BlockRow>, StoreError>> + Send;
 
+    /// The recipes by which blocks were ever stored.
+    fn recipes(&self) -> impl Future<Output = Result<RecipeTexts, StoreError>> + Send;
+
     /// What the orders store holds of each partition, by currency, up to these ends. Orders behind them belong to blocks
     /// under way, whose sums are not stored yet.
     fn orders(
         &self,
         ends: &Ends,
     ) -> impl Future<Output = Result<BTreeMap<(u32, Currency), Sums>, StoreError>> + Send;
+
+    /// What the rollups hold, and the last offset of each partition's newest block, both at one instant: while blocks are
+    /// stored, two looks would not fit each other.
+    fn sales_and_ends(
+        &self,
+    ) -> impl Future<Output = Result<(BTreeMap<SalesKey, Sums>, Ends), StoreError>> + Send;
 
     /// What the rollups hold, by currency, source and state.
     fn sales(&self) -> impl Future<Output = Result<BTreeMap<SalesKey, Sums>, StoreError>> + Send;

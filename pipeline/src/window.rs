@@ -74,12 +74,21 @@ impl Window {
 
     /// Takes a valid record's id and body at its offset and says whether the id was in the window.
     pub fn add(&mut self, offset: i64, id: &[u8], body: &[u8]) -> Seen {
+        self.add_within(self.capacity, offset, id, body)
+    }
+
+    /// Takes a record as [`Window::add`] does, where only so many of the preceding offsets count.
+    pub fn add_within(&mut self, horizon: usize, offset: i64, id: &[u8], body: &[u8]) -> Seen {
         self.skip_to(offset);
         let slot = Slot { id: words(xxh3_128(id)), body: (xxh3_64(body) >> 32) as u32 };
         let seen = match self.newest.find_entry(slot.hash(), |at| id_at(&self.slots, *at) == slot.id) {
             Ok(found) => {
                 let (at, _) = found.remove();
-                if self.slots.get(at as usize).is_some_and(|before| before.body == slot.body) {
+                let at = at as usize;
+                let age = if at < self.at { self.at - at } else { self.at + self.capacity - at };
+                if age > horizon {
+                    Seen::New
+                } else if self.slots.get(at).is_some_and(|before| before.body == slot.body) {
                     Seen::Duplicate
                 } else {
                     Seen::Conflict
@@ -142,6 +151,22 @@ const fn words(hash: u128) -> [u32; 4] {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_shorter_horizon_forgets_sooner() {
+        let mut window = Window::new(5, 0);
+        for (offset, id, horizon, seen) in [
+            (0, b"a", 2, Seen::New),
+            (2, b"a", 2, Seen::Duplicate),
+            (5, b"a", 2, Seen::New),
+            (8, b"a", 3, Seen::Duplicate),
+            (13, b"a", 5, Seen::Duplicate),
+            (14, b"b", 5, Seen::New),
+            (19, b"b", 4, Seen::New),
+        ] {
+            assert_eq!(window.add_within(horizon, offset, id, b""), seen, "offset {offset}");
+        }
+    }
 
     #[test]
     fn an_id_is_a_duplicate_for_w_offsets_and_no_longer() {

@@ -111,7 +111,7 @@ impl Orders {
         let cache = config.embedded.cache_bytes;
         let opened = sqlite_log::open(&wire::log_file(folder), config.log.partitions, cache)?;
         let log = sqlite_log::start(opened, wire::log_limits(config))?;
-        let stores = sqlite_store::start(&wire::stores_file(folder), cache)?;
+        let stores = sqlite_store::start(&wire::stores_file(folder), cache, &wire::recipe(config))?;
         let observed = Observed::default();
         let metrics = Arc::clone(&observed.metrics);
         let (until, follow) = watch::channel(Until::Stopped);
@@ -165,7 +165,7 @@ impl Orders {
         let (log, stores) = (wire::log_file(folder), wire::stores_file(folder));
         let cache = self.config.embedded.cache_bytes;
         drop(sqlite_log::open(&log, self.config.log.partitions, cache)?);
-        let started = sqlite_store::start(&stores, cache)?;
+        let started = sqlite_store::start(&stores, cache, &wire::recipe(&self.config))?;
         drop(started.stores);
         started.writer.join().ok().context("a writer failed")?;
         let open = |path: &Path, checkpoint: u32| -> Result<Connection> {

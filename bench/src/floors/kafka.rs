@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use loadgen::payload::Payload;
-use pipeline::block::{Block, BlockRow};
+use pipeline::block::{Block, BlockRow, RecipeTexts};
 use pipeline::config::{Config, Layers};
 use pipeline::consume::{self, Shared, Until};
 use pipeline::enrich::Dimension;
@@ -228,6 +228,10 @@ struct VoidStores;
 impl Stores for VoidStores {
     async fn newest_block(&self, _: u32) -> Result<Option<BlockRow>, StoreError> {
         Ok(None)
+    }
+
+    async fn other_rules(&self, _: u32, _: i64, _: &str) -> Result<(Vec<BlockRow>, RecipeTexts), StoreError> {
+        Ok((Vec::new(), RecipeTexts::new()))
     }
 
     async fn put(&self, block: Arc<Block>) -> Result<Stored, StoreError> {

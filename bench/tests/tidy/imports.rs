@@ -16,7 +16,7 @@ const ORDER: [&[&str]; 6] = [
     // The processing half.
     &["consume"],
     // What looks at all of it, and what puts it together.
-    &["ledger", "dead", "wire", "cli", "main"],
+    &["ledger", "dead", "whereabouts", "wire", "cli", "main"],
 ];
 /// The two halves of the way know nothing of each other; the log lies between them.
 const INGEST: [&str; 3] = ["validate", "publish", "receive"];

@@ -24,7 +24,12 @@ pub(super) async fn schema(config: &Config, what: Schema) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-pub(super) async fn order(config: &Config, order_id: &str, around: Option<&str>) -> Result<ExitCode> {
+pub(super) async fn order(
+    config: &Config,
+    order_id: &str,
+    around: Option<&str>,
+    json: bool,
+) -> Result<ExitCode> {
     let around = match around {
         Some(text) => Some(
             time::parse(text)
@@ -32,16 +37,35 @@ pub(super) async fn order(config: &Config, order_id: &str, around: Option<&str>)
         ),
         None => None,
     };
-    let Some(order) = wire::order(config, order_id, around).await? else {
-        eprintln!("there is no order {order_id} in the orders store");
+    let Some(found) = wire::whereabouts(config, order_id, around).await? else {
+        eprintln!("order {order_id} belongs to no partition of this log");
         return Ok(ExitCode::FAILURE);
     };
-    for (name, value) in order {
+    let code = if found.is_accepted() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    if json {
+        println!("{}", serde_json::to_string_pretty(&found)?);
+        return Ok(code);
+    }
+    println!("order {order_id}: {}", found.sentence());
+    for (name, value) in found.stored.iter().flatten() {
         let instant = matches!(name.as_str(), "created_at" | "received_at");
-        let shown = value.parse().ok().filter(|_| instant).map_or(value, time::format);
+        let shown = value.parse().ok().filter(|_| instant).map_or_else(|| value.clone(), time::format);
         println!("{name:<12} {shown}");
     }
-    Ok(ExitCode::SUCCESS)
+    for record in &found.records {
+        let refused = record.refused.as_deref().map_or_else(String::new, |why| format!(", refused: {why}"));
+        let received = time::format(record.received_at);
+        println!("in the log   {}:{}, received {received}{refused}", found.partition, record.offset);
+    }
+    for letter in &found.dead {
+        println!("dead letter  {}, {}: {}", letter.place, letter.reason, letter.detail);
+    }
+    let ((from, end), (first, last)) = (found.looked, found.log);
+    println!(
+        "looked at    offsets {from} to {end} of partition {}, which holds {first} to {last}",
+        found.partition
+    );
+    Ok(code)
 }
 
 pub(super) async fn sales(config: &Config) -> Result<ExitCode> {

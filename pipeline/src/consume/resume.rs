@@ -2,6 +2,7 @@
 
 use super::count::note_window;
 use super::partition::{READ, WAIT, Way};
+use super::past::Past;
 use super::stop::Stop;
 use crate::block::{BlockRow, Builder};
 use crate::log::{Bounds, LogError, LogRecord, Publish, ReadPartition};
@@ -36,7 +37,7 @@ impl<R: ReadPartition, P: Publish, S: Stores> Way<'_, R, P, S> {
         Ok((newest, committed, bounds))
     }
 
-    /// Fills a new window with the preceding offsets.
+    /// Fills a new window with the preceding offsets, each by the rules by which it was stored or refused.
     pub(super) async fn rebuild(&mut self) -> Result<Builder, Stop> {
         let (recipe, observed) = (&self.shared.recipe, &self.shared.observed);
         let metrics = &observed.metrics.window;
@@ -52,11 +53,12 @@ impl<R: ReadPartition, P: Publish, S: Stores> Way<'_, R, P, S> {
         };
         let mut at = (next - i64::try_from(recipe.window).unwrap_or(i64::MAX)).max(first).min(next);
         let mut builder = Builder::new(Arc::clone(recipe), self.reader.topic_id(), self.partition, at);
+        let past = self.past(at).await?;
         left.set(next - at);
         while at < next {
             for record in self.read(at).await? {
                 if (at..next).contains(&record.offset) {
-                    builder.remember(&record);
+                    builder.remember(&record, past.recipe(record.offset));
                 }
                 at = at.max(record.offset + 1);
             }
@@ -65,6 +67,28 @@ impl<R: ReadPartition, P: Publish, S: Stores> Way<'_, R, P, S> {
         metrics.window_rebuild_seconds.observe(started.elapsed().as_secs_f64());
         note_window(self.partition, builder.window(), observed);
         Ok(builder)
+    }
+
+    /// By which rules the offsets from here on were stored.
+    async fn past(&mut self, from: i64) -> Result<Past, Stop> {
+        let recipe = &self.shared.recipe;
+        let mut backoff = self.backoff();
+        let (blocks, kept) = loop {
+            let rules = recipe.fingerprint();
+            match self.shared.stores.other_rules(self.partition, from, &rules).await {
+                Ok(found) => break found,
+                Err(error) => self.pause(Stop::Store(error), &mut backoff).await?,
+            }
+        };
+        let past = Past::new(recipe, blocks, &kept);
+        for unknown in &past.unknown {
+            tracing::warn!(
+                partition = self.partition,
+                rules = unknown,
+                "blocks of another build's rules are taken for blocks of this one's"
+            );
+        }
+        Ok(past)
     }
 
     async fn read(&mut self, from: i64) -> Result<Vec<LogRecord>, Stop> {

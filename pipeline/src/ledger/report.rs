@@ -34,6 +34,13 @@ pub struct PartitionBooks {
     pub blocks: u64,
     /// Blocks that were made by other rules than are in force now.
     pub other_rules: u64,
+    /// Of them, blocks of rules that this build does not know, which were counted by those in force now.
+    pub unknown_rules: u64,
+    /// Blocks that are taken at their word, since the log does not reach back far enough to count them again.
+    pub carried: u64,
+    /// Ranges of offsets, first and last, whose records were deleted from the log before they were stored, which an
+    /// operator has accepted.
+    pub lost: Vec<(i64, i64)>,
     /// Orders that count.
     pub orders: u64,
     /// Records whose id was in the window.
@@ -161,6 +168,9 @@ impl Ledger {
             total.pending += books.pending;
             total.blocks += books.blocks;
             total.other_rules += books.other_rules;
+            total.carried += books.carried;
+            total.lost.extend(&books.lost);
+            total.unknown_rules += books.unknown_rules;
             total.orders += books.orders;
             total.duplicates += books.duplicates;
             total.dead += books.dead;
@@ -246,7 +256,28 @@ impl Display for Ledger {
             writeln!(out, "{repeats} records repeat an id beyond the window and count once more")?;
         }
         if total.other_rules > 0 {
-            writeln!(out, "{} blocks were made by other rules than are in force now", total.other_rules)?;
+            writeln!(
+                out,
+                "{} blocks were made by other rules than are in force now, and counted by theirs; {} by rules that this \
+                 build does not know, and counted by those in force",
+                total.other_rules, total.unknown_rules
+            )?;
+        }
+        if total.carried > 0 {
+            writeln!(
+                out,
+                "{} blocks are taken at their word: the log does not reach back far enough to count them again",
+                total.carried
+            )?;
+        }
+        for books in &self.partitions {
+            for (first, last) in &books.lost {
+                writeln!(
+                    out,
+                    "LOST partition {}, offsets {first} to {last}: accepted by an operator",
+                    books.partition
+                )?;
+            }
         }
         for difference in &self.differences {
             writeln!(out, "DIFFERENCE {difference}")?;

@@ -6,6 +6,7 @@
 
 mod consumer;
 mod dead;
+mod group;
 mod members;
 mod native;
 mod publisher;
@@ -16,6 +17,7 @@ mod topics;
 
 pub use consumer::KafkaConsumer;
 pub use dead::KafkaDead;
+pub use group::{commit_for, members};
 pub use publisher::{KafkaLog, Started, start};
 pub use reader::KafkaReader;
 pub use topics::{apply, check, topic_id};

@@ -13,7 +13,7 @@ pub use schema::{apply, check};
 
 use super::StoreError;
 use super::chain::{token, token_prefix};
-use crate::block::{Block, BlockRow};
+use crate::block::{Block, BlockRow, LOST, Recipe};
 use crate::config;
 use crate::observe::stores::OneStore;
 use crate::time;
@@ -32,6 +32,8 @@ const IDLE: Duration = Duration::from_secs(2);
 /// How recent a block of other rules must be for its processor to count as running. The members of the own group are
 /// known by the group; this is for one that stores here from another group, or has just been thrown out.
 const SIDE_BY_SIDE_SECONDS: u32 = 10;
+/// What the names of recipes begin with, before the fingerprint.
+const RECIPE: &str = "recipe ";
 
 /// The writing side of the rollups.
 pub struct ClickHouseRollups {
@@ -141,14 +143,48 @@ impl ClickHouseRollups {
     /// What the server says.
     pub async fn other_rules(&self, rules: &str) -> Result<Option<String>, StoreError> {
         let sql = format!(
-            "SELECT rules FROM sales_by_minute WHERE {BLOCK_ROWS} AND rules != ? AND inserted_at > now64(9) - INTERVAL \
+            "SELECT rules FROM sales_by_minute WHERE {BLOCK_ROWS} AND rules NOT IN (?, '{LOST}') AND inserted_at > now64(9) - INTERVAL \
              {SIDE_BY_SIDE_SECONDS} SECOND ORDER BY inserted_at DESC LIMIT 1"
         );
         let query = self.client.query(&sql).bind(rules);
         within(&self.config, query.fetch_optional::<String>()).await.map_err(|error| self.judged(&error))
     }
 
-    /// Deletes the block rows that were stored before an instant, but for the newest of each partition.
+    /// The blocks of a partition that reach to an offset or further and were made by other rules.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn of_other_rules(
+        &self,
+        partition: u32,
+        from: i64,
+        rules: &str,
+    ) -> Result<Vec<BlockRow>, StoreError> {
+        let sql = format!(
+            "{BLOCKS} WHERE {BLOCK_ROWS} AND sales_by_minute.partition = {partition} AND sales_by_minute.last >= {from} \
+             AND sales_by_minute.rules != ? GROUP BY block"
+        );
+        let query = self.client.query(&sql).bind(rules);
+        let found = within(&self.config, query.fetch_all::<BlockLine>()).await;
+        Ok(found.map_err(|error| self.judged(&error))?.into_iter().map(BlockRow::from).collect())
+    }
+
+    /// Notes the recipe by which blocks are stored from now on.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn keep_recipe(&self, recipe: &Recipe) -> Result<(), StoreError> {
+        let name = recipe.fingerprint();
+        if self.books().recipes().await?.contains_key(&name) {
+            return Ok(());
+        }
+        let query = self.client.query("INSERT INTO schema_values VALUES (?, ?)");
+        let query = query.bind(format!("{RECIPE}{name}")).bind(recipe.to_text());
+        within(&self.config, query.execute()).await.map_err(|error| self.judged(&error))
+    }
+
+    /// Deletes the block rows that were stored before an instant, but for the newest of each partition, and for those
+    /// that stand for a loss.
     ///
     /// # Errors
     /// What the server says.
@@ -164,7 +200,7 @@ impl ClickHouseRollups {
         }
         let sql = format!(
             "ALTER TABLE sales_by_minute DELETE WHERE {BLOCK_ROWS} AND inserted_at < fromUnixTimestamp64Nano(toInt64({before}), 'UTC') \
-             AND (partition, last) NOT IN ({}) SETTINGS mutations_sync = 1",
+             AND rules != '{LOST}' AND (partition, last) NOT IN ({}) SETTINGS mutations_sync = 1",
             kept.join(", ")
         );
         within(&self.config, self.client.query(&sql).execute()).await.map_err(|error| self.judged(&error))

@@ -6,7 +6,7 @@ use super::chain::{Action, Chain, Event};
 use super::clickhouse::{ClickHouseBooks, ClickHouseRollups};
 use super::schema::Report;
 use super::{Books, Ends, Found, Lookup, SalesKey, StoreError, Stored, Stores};
-use crate::block::{Block, BlockRow};
+use crate::block::{Block, BlockRow, Recipe, RecipeTexts};
 use crate::config::Config;
 use crate::deadline::since_boot;
 use crate::money::Currency;
@@ -53,7 +53,12 @@ struct Way {
 ///
 /// # Errors
 /// [`StoreError::Unavailable`] where a server does not answer, else what does not fit.
-pub async fn connect(config: &Config, rules: &str, metrics: &Metrics) -> Result<ServerStores, StoreError> {
+pub async fn connect(
+    config: &Config,
+    recipe: &Recipe,
+    metrics: &Metrics,
+) -> Result<ServerStores, StoreError> {
+    let rules = &recipe.fingerprint();
     check(config).await?.verdict()?;
     let own = metrics.stores.of(Store::Rollups);
     let rollups = ClickHouseRollups::new(&config.clickhouse, own.clone());
@@ -63,6 +68,7 @@ pub async fn connect(config: &Config, rules: &str, metrics: &Metrics) -> Result<
              and processors of different rules do not run side by side: stop the others, and wait for so long"
         )));
     }
+    rollups.keep_recipe(recipe).await?;
     rollups.prepare().await?;
     let orders = metrics.stores.of(Store::Orders);
     let orders = CassandraOrders::connect(&config.cassandra, config.log.partitions, orders).await?;
@@ -189,6 +195,22 @@ impl Stores for ServerStores {
         self.shared.rollups.newest(partition).await
     }
 
+    async fn other_rules(
+        &self,
+        partition: u32,
+        from: i64,
+        rules: &str,
+    ) -> Result<(Vec<BlockRow>, RecipeTexts), StoreError> {
+        let blocks = self.shared.rollups.of_other_rules(partition, from, rules).await?;
+        // Mostly there are none, and then no recipe is wanted.
+        let recipes = if blocks.is_empty() {
+            RecipeTexts::new()
+        } else {
+            self.shared.rollups.books().recipes().await?
+        };
+        Ok((blocks, recipes))
+    }
+
     async fn put(&self, block: Arc<Block>) -> Result<Stored, StoreError> {
         let mut way = self.shared.take_way(&block);
         let stored = self.shared.put(&block, &mut way).await;
@@ -235,8 +257,16 @@ impl Books for ServerBooks {
         self.rollups.blocks().await
     }
 
+    async fn recipes(&self) -> Result<RecipeTexts, StoreError> {
+        self.rollups.recipes().await
+    }
+
     async fn orders(&self, ends: &Ends) -> Result<BTreeMap<(u32, Currency), Sums>, StoreError> {
         self.orders.sums(ends).await
+    }
+
+    async fn sales_and_ends(&self) -> Result<(BTreeMap<SalesKey, Sums>, Ends), StoreError> {
+        self.rollups.sales_and_ends().await
     }
 
     async fn sales(&self) -> Result<BTreeMap<SalesKey, Sums>, StoreError> {

@@ -6,7 +6,7 @@ mod writer;
 pub use books::SqliteBooks;
 
 use super::{StoreError, Stored, Stores};
-use crate::block::{Block, BlockRow};
+use crate::block::{Block, BlockRow, Recipe, RecipeTexts};
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +18,9 @@ const LAYOUT: &str = "1";
 
 /// After how many pages of the write-ahead log SQLite copies them into the file.
 pub const CHECKPOINT_PAGES: u32 = 2_000;
+
+/// What the keys of recipes begin with, before the fingerprint.
+const RECIPE: &str = "recipe ";
 
 /// Sums of money are kept as two integers, total = high x 10^12 + low, because SQLite has none of 128 bits and turns a
 /// sum that overflows 64 into a float.
@@ -62,11 +65,12 @@ pub struct Started {
     pub writer: std::thread::JoinHandle<()>,
 }
 
-/// Opens the file, makes it if there is none, and starts its writer.
+/// Opens the file, makes it if there is none, notes the recipe by which blocks are stored from now on, and starts its
+/// writer.
 ///
 /// # Errors
 /// [`StoreError::Refused`] where the file has another layout; else what SQLite says.
-pub fn start(path: &Path, cache_bytes: usize) -> Result<Started, StoreError> {
+pub fn start(path: &Path, cache_bytes: usize, recipe: &Recipe) -> Result<Started, StoreError> {
     let connection = Connection::open(path).map_err(unavailable)?;
     let cache = cache_bytes / 1024;
     connection
@@ -79,6 +83,8 @@ pub fn start(path: &Path, cache_bytes: usize) -> Result<Started, StoreError> {
         connection.execute_batch(SCHEMA).map_err(unavailable)?;
     }
     check_layout(&connection, path)?;
+    let (name, text) = (format!("{RECIPE}{}", recipe.fingerprint()), recipe.to_text());
+    connection.execute("INSERT OR IGNORE INTO meta VALUES (?1, ?2)", (name, text)).map_err(unavailable)?;
     // A partition has one block under way at most, so the queue is never long.
     let (commands, inbox) = mpsc::channel(64);
     let writer = std::thread::Builder::new()
@@ -102,6 +108,16 @@ impl Stores for SqliteStores {
         self.ask(|done| Command::Newest { partition, done }).await?
     }
 
+    async fn other_rules(
+        &self,
+        partition: u32,
+        from: i64,
+        rules: &str,
+    ) -> Result<(Vec<BlockRow>, RecipeTexts), StoreError> {
+        let rules = rules.to_owned();
+        self.ask(|done| Command::OtherRules { partition, from, rules, done }).await?
+    }
+
     async fn put(&self, block: Arc<Block>) -> Result<Stored, StoreError> {
         self.ask(|done| Command::Put { block, done }).await?
     }
@@ -120,6 +136,15 @@ fn check_layout(connection: &Connection, path: &Path) -> Result<(), StoreError> 
             path.display()
         )))
     }
+}
+
+/// The recipes that were noted.
+fn recipes(connection: &Connection) -> rusqlite::Result<RecipeTexts> {
+    let mut select = connection.prepare("SELECT key, value FROM meta WHERE key LIKE ?1")?;
+    let rows = select.query_map([format!("{RECIPE}%")], |row| {
+        Ok((row.get::<_, String>(0)?.trim_start_matches(RECIPE).to_owned(), row.get(1)?))
+    })?;
+    rows.collect()
 }
 
 /// Splits a total into its high and low part; totals are not negative.

@@ -7,6 +7,7 @@ use crate::log::dead::{DeadPlace, Letter, Replayed};
 use crate::log::kafka::{self, KafkaDead};
 use crate::log::sqlite::{self as sqlite_log, SqliteDead, SqliteReader};
 use crate::observe::manage::Observed;
+use crate::whereabouts::{self, Whereabouts};
 use anyhow::Result;
 use std::time::{Duration, Instant};
 
@@ -70,6 +71,32 @@ pub async fn replay_dead_letters(config: &Config, ask: &Ask) -> Result<Report> {
             Ok(report?)
         }
     }
+}
+
+/// Where an order is; `around` is about when it was created or received, in nanoseconds of Unix time.
+///
+/// # Errors
+/// Where something cannot be read.
+pub async fn whereabouts(
+    config: &Config,
+    order_id: &str,
+    around: Option<i64>,
+) -> Result<Option<Whereabouts>> {
+    Ok(match config.mode {
+        Mode::Embedded => {
+            let opened = sqlite_log::open_for_reading(&embedded::log_file(&config.embedded.data_dir))?;
+            let readers =
+                (0..opened.place.partitions).map(|at| SqliteReader::detached(&opened, at)).collect();
+            let (books, dead) = (embedded::books(config), embedded_dead(config));
+            whereabouts::find(readers, &books, &dead, &config.rules, order_id, around).await?
+        }
+        Mode::Servers => {
+            let books = servers::books(config).await?;
+            let (readers, _polled) = servers::readers(config).await?;
+            let dead = KafkaDead::new(&config.kafka);
+            whereabouts::find(readers, &books, &dead, &config.rules, order_id, around).await?
+        }
+    })
 }
 
 fn embedded_dead(config: &Config) -> SqliteDead {

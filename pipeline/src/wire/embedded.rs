@@ -59,12 +59,13 @@ pub async fn start_embedded(config: &Config) -> Result<Embedded> {
 
     let opened = sqlite_log::open(&log_file(data_dir), config.log.partitions, config.embedded.cache_bytes)?;
     let log = sqlite_log::start(opened, log_limits(config))?;
-    let stores = sqlite_store::start(&stores_file(data_dir), config.embedded.cache_bytes)?;
+    let recipe = recipe(config);
+    let stores = sqlite_store::start(&stores_file(data_dir), config.embedded.cache_bytes, &recipe)?;
     let (until, follow) = watch::channel(Until::Stopped);
     let shared = Arc::new(Shared {
         log: log.log.clone(),
         stores: stores.stores,
-        recipe: recipe(config),
+        recipe,
         dimension: Arc::clone(&dimension),
         limits: config.process.clone(),
         observed: observed.clone(),

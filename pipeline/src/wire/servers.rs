@@ -98,7 +98,7 @@ pub struct Processing {
 /// Whatever keeps it from starting, with its reason.
 pub async fn start_process(config: &Config) -> Result<Processing> {
     let (observed, recipe) = (Observed::default(), recipe(config));
-    let stores = server::connect(config, &recipe.fingerprint(), &observed.metrics).await?;
+    let stores = server::connect(config, &recipe, &observed.metrics).await?;
     let dimension = dimension(config)?;
     let kafka::Started { log, poller } = kafka::start(&config.kafka, &config.log, &observed)?;
     let consumer = {

@@ -2,7 +2,7 @@
 
 use crate::corpus::rules;
 use crate::support::block_on;
-use pipeline::block::{BlockRow, Builder, Recipe};
+use pipeline::block::{BlockRow, Builder, Recipe, RecipeTexts};
 use pipeline::enrich::Customers;
 use pipeline::ledger;
 use pipeline::log::{Bounds, LogError, LogRecord, ReadLimit, ReadPartition};
@@ -63,6 +63,15 @@ impl Stored {
 impl Books for Stored {
     async fn blocks(&self) -> Result<Vec<BlockRow>, StoreError> {
         Ok(self.0.clone())
+    }
+
+    async fn sales_and_ends(&self) -> Result<(BTreeMap<SalesKey, Sums>, Ends), StoreError> {
+        let ends = self.0.iter().map(|block| (block.partition, block.last)).collect();
+        Ok((self.sales().await?, ends))
+    }
+
+    async fn recipes(&self) -> Result<RecipeTexts, StoreError> {
+        Ok(RecipeTexts::new())
     }
 
     async fn orders(&self, _: &Ends) -> Result<BTreeMap<(u32, Currency), Sums>, StoreError> {

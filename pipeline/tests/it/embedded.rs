@@ -95,6 +95,20 @@ impl Way for Embedded {
         records.iter().map(place).collect()
     }
 
+    fn delete_records(&self, partition: u32, before: i64) {
+        let sql = format!("DELETE FROM orders_{partition} WHERE offset < {before}");
+        self.connect("log.db").execute(&sql, ()).unwrap();
+    }
+
+    fn wipe_stores(&self) {
+        let tables = ["orders", "sales_by_minute", "blocks"].map(|table| format!("DELETE FROM {table};"));
+        self.connect("stores.db").execute_batch(&tables.concat()).unwrap();
+    }
+
+    fn age_blocks(&self) {
+        // There is one processor, and so none beside it.
+    }
+
     fn dead_letters(&self, count: usize) -> Vec<Letter> {
         let connection = self.connect("log.db");
         let sql = "SELECT partition, offset, CAST(value AS TEXT), reason, detail FROM dead ORDER BY 1, 2";

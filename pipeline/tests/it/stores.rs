@@ -12,15 +12,18 @@ use pipeline::store::{Books, Lookup, Stores};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+fn recipe() -> Recipe {
+    Recipe { rules: rules(), categories: None, window: 100 }
+}
+
 fn start(dir: &Path) -> (sqlite::SqliteStores, SqliteBooks) {
     let path: PathBuf = dir.join("stores.db");
-    (sqlite::start(&path, 1 << 20).unwrap().stores, SqliteBooks::new(&path))
+    (sqlite::start(&path, 1 << 20, &recipe()).unwrap().stores, SqliteBooks::new(&path))
 }
 
 /// A block of partition 3 with an order of 10.00 for each id, the first one at offset `first`.
 fn block(first: i64, ids: &[&str], received_at: i64) -> Arc<Block> {
-    let recipe = Recipe { rules: rules(), categories: None, window: 100 };
-    let mut builder = Builder::new(Arc::new(recipe), "topic", 3, first);
+    let mut builder = Builder::new(Arc::new(recipe()), "topic", 3, first);
     let mut growing = builder.begin(first);
     for (id, offset) in ids.iter().zip(first..) {
         let value =

@@ -125,6 +125,28 @@ impl Way for Separate {
         written
     }
 
+    fn delete_records(&self, partition: u32, before: i64) {
+        let admin: AdminClient<DefaultClientContext> = self.client().create().unwrap();
+        let mut list = TopicPartitionList::new();
+        let topic = &self.servers.config.kafka.topic;
+        list.add_partition_offset(topic, partition.cast_signed(), Offset::Offset(before)).unwrap();
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        self.servers.run(admin.delete_records(&list, &options)).unwrap();
+    }
+
+    fn wipe_stores(&self) {
+        let cql = format!("TRUNCATE {}.orders", self.servers.config.cassandra.keyspace);
+        self.servers.run(self.servers.session().query_unpaged(cql, ())).unwrap();
+        let truncate = self.servers.client().query("TRUNCATE TABLE sales_by_minute").execute();
+        self.servers.run(truncate).unwrap();
+    }
+
+    fn age_blocks(&self) {
+        let sql = "ALTER TABLE sales_by_minute UPDATE inserted_at = inserted_at - INTERVAL 1 HOUR WHERE block != '' \
+                   SETTINGS mutations_sync = 1";
+        self.servers.run(self.servers.client().query(sql).execute()).unwrap();
+    }
+
     fn dead_letters(&self, count: usize) -> Vec<Letter> {
         let topic = &self.servers.config.kafka.dead_topic;
         let consumer: BaseConsumer = self.client().set("group.id", "reads-the-dead").create().unwrap();

@@ -63,8 +63,8 @@ impl Servers {
     }
 
     pub fn connect(&self, config: &Config) -> Result<ServerStores, StoreError> {
-        let rules = pipeline::wire::recipe(config).fingerprint();
-        self.run(server::connect(config, &rules, &self.metrics))
+        let recipe = pipeline::wire::recipe(config);
+        self.run(server::connect(config, &recipe, &self.metrics))
     }
 
     pub fn books(&self) -> ServerBooks {

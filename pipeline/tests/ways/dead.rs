@@ -3,9 +3,11 @@
 use super::place::{Foreign, Place, id_of};
 use super::running::Running;
 use super::wait::eventually;
+use std::time::Duration;
 
 over_this_way! {
     dead_letters_are_listed_shown_and_sent_again_once_with_a_corrected_body,
+    what_other_rules_accept_is_sent_again_once_however_often_a_replay_is_killed,
 }
 
 const VALID: &str = r#"{"customer_id":3,"source":"Dine In","quantity":2,"total":10}"#;
@@ -76,4 +78,55 @@ fn dead_letters_are_listed_shown_and_sent_again_once_with_a_corrected_body(place
     let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
     assert_eq!(listed["letters"][1]["outcome"], "sent again with another body");
     assert_eq!(listed["reasons"]["out_of_range"], serde_json::json!({"letters": 1, "replayed": 1}));
+}
+
+fn what_other_rules_accept_is_sent_again_once_however_often_a_replay_is_killed(place: &Place) {
+    const ORDERS: usize = 1_200;
+    // Far fewer offsets than there are orders: whatever is sent twice would count twice.
+    let window = "process.window=8";
+    let keys: Vec<_> = (0..ORDERS).map(|n| format!("order-{n}")).collect();
+    // One more with the id of the first.
+    let all = keys.iter().chain(keys.first());
+    let records: Vec<_> = all.map(|key| Foreign { key: Some(key), value: VALID }).collect();
+    place.way().write(&records);
+    let pipeline = place.start(&[window, r#"order.sources=["Online"]"#]);
+    let dead = "tillflow_parse_dead_total{reason=\"unknown_source\"}";
+    eventually("all are refused", || pipeline.metric(dead) == (ORDERS + 1) as f64);
+    assert_eq!(pipeline.terminate(), Some(0));
+    place.way().age_blocks();
+
+    let replay = || place.command(&["dead", "replay", "--reason", "unknown_source"], &[window]);
+    let mut killed = 0;
+    for round in 0..6 {
+        let mut child = replay().stdout(std::process::Stdio::null()).spawn().unwrap();
+        // Not a wait for something: when the replay is killed is what the test is about.
+        std::thread::sleep(Duration::from_millis(120 + round * 60));
+        killed += usize::from(child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(killed > 0, "no kill hit a replay: the test shows nothing");
+    // While it is stored, too, where the log has room for two writers.
+    let pipeline = (place.way().commands().len() > 1).then(|| place.start(&[window]));
+    let output = replay().output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(told.lines().count(), ORDERS + 2, "each is told of, and the sum");
+    let pipeline = pipeline.unwrap_or_else(|| place.start(&[window]));
+    eventually("all are stored", || place.ledger(&[])["total"]["pending"] == 0);
+    let again = replay().output().unwrap();
+    let told = String::from_utf8_lossy(&again.stdout);
+    // The embedded log has one writer, and a replay beside it is refused.
+    let beside = place.way().commands().len() > 1;
+    assert!(told.contains("\n0 sent,") || !beside, "{told}");
+    let stored = place.way().stored();
+    let missing: Vec<_> = keys.iter().filter(|key| !stored.contains_key(*key)).collect();
+    assert!(missing.is_empty(), "{missing:?} are not stored: {}", place.ledger(&[]));
+    assert_eq!(stored.len(), ORDERS);
+    let rollups: u64 = place.sales().values().map(|sums| sums.orders).sum();
+    assert_eq!(rollups, ORDERS as u64, "none counts twice");
+    assert_eq!(pipeline.terminate(), Some(0));
+    let again = replay().output().unwrap();
+    let told = String::from_utf8_lossy(&again.stdout);
+    assert!(told.contains("\n0 sent,"), "{told}");
 }

@@ -11,6 +11,8 @@ pub mod wait;
 
 mod dead;
 mod dimension;
+mod lost;
 mod orders;
 mod records;
 mod retries;
+mod whereabouts;

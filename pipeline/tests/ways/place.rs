@@ -31,6 +31,15 @@ pub trait Way {
     /// Writes records of a foreign producer into the log, which nothing else writes to yet, and says where each is.
     fn write(&self, records: &[Foreign<'_>]) -> Vec<Written>;
 
+    /// Deletes the records of a partition before an offset, as retention does.
+    fn delete_records(&self, partition: u32, before: i64);
+
+    /// Empties both stores, as a restore from nothing does.
+    fn wipe_stores(&self);
+
+    /// Makes the blocks look older than a processor of other rules may find them when it starts.
+    fn age_blocks(&self);
+
     /// So many dead letters, in the order of their places.
     fn dead_letters(&self, count: usize) -> Vec<Letter>;
 }

@@ -9,6 +9,7 @@ over_this_way! {
     a_record_that_ingest_would_have_refused_becomes_a_dead_letter_and_the_block_goes_on,
     a_record_without_an_id_is_known_by_its_key_and_without_a_key_by_its_place,
     every_record_ends_in_one_place_and_every_order_has_one_outcome,
+    rules_that_change_neither_make_a_stored_record_count_twice_nor_a_refused_one_stand_in_anothers_way,
 }
 
 const VALID: &str = r#"{"customer_id":3,"source":"Dine In","quantity":2}"#;
@@ -100,4 +101,31 @@ fn every_record_ends_in_one_place_and_every_order_has_one_outcome(place: &Place)
     assert_eq!(ends(&pipeline), [3.0, 2.0, 2.0]);
     assert_eq!(pipeline.metric("tillflow_parse_conflicts_total"), 1.0);
     eventually("no lag is left", || pipeline.sum("tillflow_consume_lag_records") == 0.0);
+}
+
+fn rules_that_change_neither_make_a_stored_record_count_twice_nor_a_refused_one_stand_in_anothers_way(
+    place: &Place,
+) {
+    let (stored, refused) = (id_of(1, "s"), id_of(1, "r"));
+    let online = VALID.replace("Dine In", "Online");
+    let both = |key| [Foreign { key: Some(key), value: &online }];
+    place.way().write(&[both(&stored)[0], Foreign { key: Some(&refused), value: VALID }]);
+    let narrow = r#"order.sources=["Online"]"#;
+    let pipeline = place.start(&[narrow]);
+    eventually("one is refused", || ends(&pipeline) == [1.0, 0.0, 1.0]);
+    assert_eq!(pipeline.terminate(), Some(0));
+    place.way().age_blocks();
+
+    // The same two come once more, by rules that take both. Only the one that was stored before is a repeat.
+    let pipeline = place.start(&[]);
+    let named = |id: &str, body: &str| format!(r#"{{"order_id":"{id}",{}"#, &body[1..]);
+    assert_eq!(pipeline.post(&named(&refused, VALID)).status, 202);
+    assert_eq!(pipeline.post(&named(&stored, &online)).status, 202);
+    eventually("both are looked at", || ends(&pipeline) == [1.0, 1.0, 0.0]);
+    let found = place.balanced();
+    let total = &found["total"];
+    assert_eq!((&total["orders"], &total["duplicates"], &total["dead"]), (&2.into(), &1.into(), &1.into()));
+    assert_eq!((&total["other_rules"], &total["unknown_rules"]), (&1.into(), &0.into()));
+    assert!(place.order(&refused).is_some(), "what was refused before is no first try");
+    assert_eq!(pipeline.terminate(), Some(0));
 }

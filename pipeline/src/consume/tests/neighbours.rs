@@ -1,7 +1,7 @@
 //! A log of one partition, a topic of dead letters and the stores, in memory, which fail as a script says. What they are
 //! asked to do, they check.
 
-use crate::block::{Block, BlockRow};
+use crate::block::{Block, BlockRow, RecipeTexts};
 use crate::log::{
     Bounds, Completion, DeadLetter, Deliveries, Delivery, LogError, LogRecord, Publish, ReadLimit,
     ReadPartition, Record,
@@ -166,6 +166,14 @@ impl Stores for Neighbours {
             return Err(StoreError::Unavailable("so the script says".into()));
         }
         Ok(state.blocks.last().cloned())
+    }
+
+    async fn other_rules(&self, _: u32, _: i64, _: &str) -> Result<(Vec<BlockRow>, RecipeTexts), StoreError> {
+        tokio::time::sleep(SOON).await;
+        if self.state().script.fails() {
+            return Err(StoreError::Unavailable("so the script says".into()));
+        }
+        Ok((Vec::new(), RecipeTexts::new()))
     }
 
     async fn put(&self, block: Arc<Block>) -> Result<Stored, StoreError> {

@@ -209,6 +209,16 @@ impl ReadPartition for KafkaReader {
         }
     }
 
+    async fn offset_at(&mut self, instant: i64) -> Result<Option<i64>, LogError> {
+        let asked = self.ask(move |consumer, place, partition| {
+            let list = at(place, partition, Offset::Offset(instant / 1_000_000))?;
+            consumer.offsets_for_times(list, place.timeout)
+        });
+        let found = asked.await?.map_err(unavailable)?;
+        let offset = found.elements().first().map(|element| element.offset());
+        Ok(offset.and_then(|offset| if let Offset::Offset(offset) = offset { Some(offset) } else { None }))
+    }
+
     fn at_end(&self) -> bool {
         self.at_end
     }

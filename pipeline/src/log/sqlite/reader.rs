@@ -122,6 +122,11 @@ impl ReadPartition for SqliteReader {
         Some(*self.end.borrow())
     }
 
+    async fn offset_at(&mut self, instant: i64) -> Result<Option<i64>, LogError> {
+        let sql = format!("SELECT min(offset) FROM orders_{} WHERE received_at >= ?1", self.partition);
+        self.query(move |connection| connection.query_row(&sql, [instant], |row| row.get(0))).await
+    }
+
     async fn committed(&mut self) -> Result<Option<i64>, LogError> {
         let partition = self.partition;
         self.query(move |connection| {

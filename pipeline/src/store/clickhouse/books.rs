@@ -1,8 +1,8 @@
 //! What the rollups hold, added up without waiting for the engine to merge.
 
 use super::lines::{BLOCK_ROWS, BLOCKS, BlockLine};
-use super::{all, client};
-use crate::block::BlockRow;
+use super::{RECIPE, all, client};
+use crate::block::{BlockRow, RecipeTexts};
 use crate::config;
 use crate::money::Currency;
 use crate::rollup::Sums;
@@ -19,12 +19,15 @@ pub struct ClickHouseBooks {
 
 #[derive(Row, Deserialize)]
 struct SalesLine {
+    is_block: bool,
     currency: String,
     source: String,
     state: String,
+    of_partition: u32,
     orders: u64,
     quantity: i64,
     total_minor: i128,
+    last: i64,
 }
 
 impl ClickHouseBooks {
@@ -53,6 +56,19 @@ impl ClickHouseBooks {
             .collect())
     }
 
+    /// The recipes that were noted.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn recipes(&self) -> Result<RecipeTexts, StoreError> {
+        let sql = format!(
+            "SELECT substring(name, {}), any(value) FROM schema_values WHERE startsWith(name, '{RECIPE}') GROUP BY name",
+            RECIPE.len() + 1
+        );
+        let found: Vec<(String, String)> = all(&self.client, &self.config, &sql).await?;
+        Ok(found.into_iter().collect())
+    }
+
     /// The last offset of each partition's newest block.
     ///
     /// # Errors
@@ -69,21 +85,34 @@ impl ClickHouseBooks {
     /// # Errors
     /// What the server says.
     pub async fn sales(&self) -> Result<BTreeMap<SalesKey, Sums>, StoreError> {
-        let sql = "SELECT toString(currency) AS currency, toString(source) AS source, toString(state) AS state, \
+        Ok(self.sales_and_ends().await?.0)
+    }
+
+    /// The sums by currency, source and state, and the last offset of each partition's newest block. It is one look at one
+    /// table, which the engine takes of one state of its parts.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn sales_and_ends(&self) -> Result<(BTreeMap<SalesKey, Sums>, Ends), StoreError> {
+        let sql = "SELECT block != '' AS is_block, toString(currency) AS currency, toString(source) AS source, \
+                   toString(state) AS state, if(is_block, sales_by_minute.partition, 0) AS of_partition, \
                    sum(sales_by_minute.orders) AS orders, sum(sales_by_minute.quantity) AS quantity, \
-                   sum(sales_by_minute.total_minor) AS total_minor FROM sales_by_minute WHERE block = '' \
-                   GROUP BY currency, source, state";
+                   sum(sales_by_minute.total_minor) AS total_minor, max(sales_by_minute.last) AS last \
+                   FROM sales_by_minute GROUP BY is_block, currency, source, state, of_partition";
         let lines: Vec<SalesLine> = all(&self.client, &self.config, sql).await?;
-        lines
-            .into_iter()
-            .map(|line| {
-                let currency = Currency::from_code(&line.currency).ok_or_else(|| {
-                    StoreError::Refused(format!("the rollups have the currency {:?}", line.currency))
-                })?;
-                let key = SalesKey { currency, source: line.source, state: line.state };
-                let (orders, quantity, total_minor) = (line.orders, line.quantity, line.total_minor);
-                Ok((key, Sums { orders, quantity, total_minor }))
-            })
-            .collect()
+        let (mut sales, mut ends) = (BTreeMap::new(), Ends::new());
+        for line in lines {
+            if line.is_block {
+                ends.insert(line.of_partition, line.last);
+                continue;
+            }
+            let currency = Currency::from_code(&line.currency).ok_or_else(|| {
+                StoreError::Refused(format!("the rollups have the currency {:?}", line.currency))
+            })?;
+            let key = SalesKey { currency, source: line.source, state: line.state };
+            let (orders, quantity, total_minor) = (line.orders, line.quantity, line.total_minor);
+            sales.insert(key, Sums { orders, quantity, total_minor });
+        }
+        Ok((sales, ends))
     }
 }

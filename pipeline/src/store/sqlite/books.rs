@@ -1,8 +1,8 @@
 //! What the embedded stores hold, read beside their writer or without one.
 
 use super::writer::{BLOCK_COLUMNS, block_row};
-use super::{check_layout, join, unavailable};
-use crate::block::BlockRow;
+use super::{check_layout, join, recipes, unavailable};
+use crate::block::{BlockRow, RecipeTexts};
 use crate::money::Currency;
 use crate::rollup::Sums;
 use crate::store::{Books, Ends, Found, Lookup, SalesKey, StoreError};
@@ -29,6 +29,13 @@ impl SqliteBooks {
         params: impl Params,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, StoreError> {
+        let connection = self.connect()?;
+        let mut statement = connection.prepare(sql).map_err(unavailable)?;
+        let rows = statement.query_map(params, read).map_err(unavailable)?;
+        rows.collect::<Result<_, _>>().map_err(unavailable)
+    }
+
+    fn connect(&self) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags).map_err(|error| {
             StoreError::Refused(format!("{} cannot be opened: {error}", self.path.display()))
@@ -37,9 +44,7 @@ impl SqliteBooks {
             .execute_batch("PRAGMA query_only = ON; PRAGMA busy_timeout = 10000;")
             .map_err(unavailable)?;
         check_layout(&connection, &self.path)?;
-        let mut statement = connection.prepare(sql).map_err(unavailable)?;
-        let rows = statement.query_map(params, read).map_err(unavailable)?;
-        rows.collect::<Result<_, _>>().map_err(unavailable)
+        Ok(connection)
     }
 }
 
@@ -58,8 +63,7 @@ impl Lookup for SqliteBooks {
     }
 
     async fn ends(&self) -> Result<Ends, StoreError> {
-        let sql = "SELECT partition, max(last) FROM blocks GROUP BY partition";
-        Ok(self.rows(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?.into_iter().collect())
+        ends(&self.connect()?).map_err(unavailable)
     }
 }
 
@@ -76,6 +80,10 @@ fn text(row: &Row<'_>, at: usize) -> rusqlite::Result<String> {
 impl Books for SqliteBooks {
     async fn blocks(&self) -> Result<Vec<BlockRow>, StoreError> {
         self.rows(&format!("SELECT {BLOCK_COLUMNS} FROM blocks ORDER BY partition, first"), [], block_row)
+    }
+
+    async fn recipes(&self) -> Result<RecipeTexts, StoreError> {
+        recipes(&self.connect()?).map_err(unavailable)
     }
 
     async fn orders(&self, ends: &Ends) -> Result<BTreeMap<(u32, Currency), Sums>, StoreError> {
@@ -101,19 +109,38 @@ impl Books for SqliteBooks {
         Ok(rows.into_iter().collect())
     }
 
-    async fn sales(&self) -> Result<BTreeMap<SalesKey, Sums>, StoreError> {
-        let sql =
-            "SELECT currency, source, state, sum(orders), sum(quantity), sum(total_high), sum(total_low)
-                   FROM sales_by_minute GROUP BY currency, source, state";
-        let rows = self.rows(sql, [], |row| {
-            let key = SalesKey { currency: currency(row, 0)?, source: row.get(1)?, state: row.get(2)? };
-            let total_minor = join(row.get(5)?, row.get(6)?);
-            let sums =
-                Sums { orders: row.get::<_, i64>(3)?.cast_unsigned(), quantity: row.get(4)?, total_minor };
-            Ok((key, sums))
-        })?;
-        Ok(rows.into_iter().collect())
+    async fn sales_and_ends(&self) -> Result<(BTreeMap<SalesKey, Sums>, Ends), StoreError> {
+        let connection = self.connect()?;
+        let both = || {
+            // A transaction sees one state of the file.
+            connection.execute_batch("BEGIN")?;
+            Ok((sales(&connection)?, ends(&connection)?))
+        };
+        both().map_err(unavailable)
     }
+
+    async fn sales(&self) -> Result<BTreeMap<SalesKey, Sums>, StoreError> {
+        sales(&self.connect()?).map_err(unavailable)
+    }
+}
+
+fn sales(connection: &Connection) -> rusqlite::Result<BTreeMap<SalesKey, Sums>> {
+    let sql = "SELECT currency, source, state, sum(orders), sum(quantity), sum(total_high), sum(total_low)
+               FROM sales_by_minute GROUP BY currency, source, state";
+    let mut select = connection.prepare(sql)?;
+    let rows = select.query_map((), |row| {
+        let key = SalesKey { currency: currency(row, 0)?, source: row.get(1)?, state: row.get(2)? };
+        let total_minor = join(row.get(5)?, row.get(6)?);
+        let sums = Sums { orders: row.get::<_, i64>(3)?.cast_unsigned(), quantity: row.get(4)?, total_minor };
+        Ok((key, sums))
+    })?;
+    rows.collect()
+}
+
+fn ends(connection: &Connection) -> rusqlite::Result<Ends> {
+    let mut select = connection.prepare("SELECT partition, max(last) FROM blocks GROUP BY partition")?;
+    let rows = select.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
 }
 
 fn currency(row: &Row<'_>, at: usize) -> rusqlite::Result<Currency> {

@@ -1,7 +1,7 @@
 //! The one thread that writes the embedded stores.
 
-use super::{join, split, unavailable};
-use crate::block::{Block, BlockRow, StoredOrder};
+use super::{join, recipes, split, unavailable};
+use crate::block::{Block, BlockRow, RecipeTexts, StoredOrder};
 use crate::rollup::{SumKey, Sums};
 use crate::store::{StoreError, Stored};
 use crate::time;
@@ -32,12 +32,14 @@ const ADD_SUMS: &str = "INSERT INTO sales_by_minute VALUES (?1, ?2, ?3, ?4, ?5, 
         total_high = total_high + excluded.total_high + (total_low + excluded.total_low) / 1000000000000,
         total_low = (total_low + excluded.total_low) % 1000000000000";
 
+type OtherRulesDone = oneshot::Sender<Result<(Vec<BlockRow>, RecipeTexts), StoreError>>;
 type PutDone = oneshot::Sender<Result<Stored, StoreError>>;
 
 /// What the writer is asked for.
 #[derive(Debug)]
 pub(super) enum Command {
     Newest { partition: u32, done: oneshot::Sender<Result<Option<BlockRow>, StoreError>> },
+    OtherRules { partition: u32, from: i64, rules: String, done: OtherRulesDone },
     Put { block: Arc<Block>, done: PutDone },
 }
 
@@ -50,6 +52,9 @@ pub(super) fn run(connection: &Connection, mut inbox: mpsc::Receiver<Command>) {
             match command {
                 // Who asked and does not wait any more has gone away with its partition.
                 Command::Newest { partition, done } => drop(done.send(newest(connection, partition))),
+                Command::OtherRules { partition, from, rules, done } => {
+                    drop(done.send(other_rules(connection, partition, from, &rules).map_err(unavailable)));
+                }
                 Command::Put { block, done } => puts.push((block, done)),
             }
             next = if puts.len() < GROUP { inbox.try_recv().ok() } else { None };
@@ -172,6 +177,19 @@ fn insert_block(connection: &Connection, row: &BlockRow) -> rusqlite::Result<usi
 fn newest(connection: &Connection, partition: u32) -> Result<Option<BlockRow>, StoreError> {
     let sql = format!("SELECT {BLOCK_COLUMNS} FROM blocks WHERE partition = ?1 ORDER BY first DESC LIMIT 1");
     connection.query_row(&sql, [partition], block_row).optional().map_err(unavailable)
+}
+
+fn other_rules(
+    connection: &Connection,
+    partition: u32,
+    from: i64,
+    rules: &str,
+) -> rusqlite::Result<(Vec<BlockRow>, RecipeTexts)> {
+    let sql =
+        format!("SELECT {BLOCK_COLUMNS} FROM blocks WHERE partition = ?1 AND last >= ?2 AND rules != ?3");
+    let mut select = connection.prepare(&sql)?;
+    let blocks = select.query_map(params![partition, from, rules], block_row)?.collect::<Result<_, _>>()?;
+    Ok((blocks, recipes(connection)?))
 }
 
 /// Reads a row of [`BLOCK_COLUMNS`].
