@@ -67,6 +67,9 @@ pub struct Offer {
     pub batch: u32,
     /// How long an answer may take.
     pub patience: Duration,
+    /// Whether what is unknown is sent again with the next request. A long load must: a repeat counts once only within the
+    /// pipeline's window of order ids. A short one leaves most to the end, so that a ledger in between has some to judge.
+    pub again_soon: bool,
 }
 
 /// A load under way.
@@ -172,6 +175,8 @@ struct Sender {
     number: u32,
     random: Random,
     orders: Orders,
+    /// Orders whose answer was lost, to be sent again soon.
+    unknown: Vec<usize>,
     connections: BTreeMap<SocketAddr, Connection>,
     shared: Arc<Shared>,
 }
@@ -180,7 +185,7 @@ impl Sender {
     fn new(number: u32, seed: u64, shared: Arc<Shared>) -> Self {
         let random = Random::new(seed, number.into());
         let orders = Orders::new(format!("f{seed:x}-{number}"), seed ^ u64::from(number) << 32);
-        Self { number, random, orders, connections: BTreeMap::new(), shared }
+        Self { number, random, orders, unknown: Vec::new(), connections: BTreeMap::new(), shared }
     }
 
     fn load(mut self, offer: Offer) -> Self {
@@ -194,7 +199,10 @@ impl Sender {
             if now.duration_since(due) > LATE {
                 due = now;
             }
-            let numbers = self.next_request(offer.batch);
+            let mut numbers = self.next_request(offer.batch);
+            let again = std::mem::take(&mut self.unknown).into_iter().filter(|_| offer.again_soon);
+            let again: Vec<usize> = again.filter(|number| !numbers.contains(number)).collect();
+            numbers.extend(again);
             due += Duration::from_secs(1) * u32::try_from(numbers.len()).unwrap_or(1) * offer.senders
                 / offer.per_second.max(1);
             let at = usize::try_from(self.number).unwrap_or(0);
@@ -263,6 +271,8 @@ impl Sender {
                 counts.wrong.push(format!("{id} was {}", outcome.tag()));
             }
         }
+        let pairs = numbers.iter().zip(&outcomes);
+        self.unknown.extend(pairs.filter(|(_, it)| **it == Outcome::Unknown).map(|(number, _)| *number));
         if outcomes.contains(&Outcome::Accepted) {
             let stall = std::mem::replace(&mut *locked(&shared.accepted_at), Instant::now()).elapsed();
             counts.longest_stall_seconds = counts.longest_stall_seconds.max(stall.as_secs_f64());

@@ -37,6 +37,14 @@ pub const SHORT: [&str; 17] = [
     "shutdown.drain_timeout=20s",
 ];
 
+/// Time-outs of whoever looks at the data afterwards: a machine that is busy is no difference in the books.
+const PATIENT: [&str; 4] = [
+    "kafka.timeout=60s",
+    "cassandra.connect_timeout=60s",
+    "cassandra.request_timeout=120s",
+    "clickhouse.answer_timeout=120s",
+];
+
 /// Where an injection's data are, and its processes.
 pub struct Place {
     /// The folder for its logs and outcomes.
@@ -97,6 +105,7 @@ impl Place {
                 ]);
             }
         }
+        direct.extend(PATIENT.map(str::to_owned));
         let all: Vec<String> = settings.iter().chain(&direct).cloned().collect();
         if addresses.is_some() {
             child::complete("schema apply", &all)?;

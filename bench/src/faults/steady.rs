@@ -50,7 +50,13 @@ impl Steady {
     }
 
     pub(super) const fn offer(&self) -> Offer {
-        Offer { per_second: self.rate, senders: 16, batch: 20, patience: Duration::from_secs(25) }
+        Offer {
+            per_second: self.rate,
+            senders: 16,
+            batch: 20,
+            patience: Duration::from_secs(25),
+            again_soon: true,
+        }
     }
 
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {

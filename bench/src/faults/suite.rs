@@ -75,7 +75,13 @@ pub fn run(suite: &Suite, mut told: impl FnMut(&Row)) -> Result<Report> {
         };
         // Declared after the stack, so that they are taken down before it.
         let mut brokers: Option<Stack> = None;
-        let offer = Offer { per_second: suite.rate, senders: 6, batch: 6, patience: Duration::from_secs(12) };
+        let offer = Offer {
+            per_second: suite.rate,
+            senders: 6,
+            batch: 6,
+            patience: Duration::from_secs(12),
+            again_soon: false,
+        };
         let setting = Setting { folder: &suite.folder, mark: &mark, offer, keep: suite.keep };
         for planned in left {
             if interrupted() {
