@@ -87,7 +87,7 @@ class Agreement(unittest.TestCase):
         self.assertEqual(set(published), {("processor", 9090)})
 
     def test_kafka_has_the_native_brokers_settings(self) -> None:
-        properties = dict(line.split("=", 1) for line in kafka.properties(native(), Path("/data")).splitlines())
+        properties = dict(line.split("=", 1) for line in kafka.properties(native(), 1, Path("/data")).splitlines())
         environment = services()["kafka"]["environment"]
         theirs = {key[len("KAFKA_") :].lower().replace("_", "."): value for key, value in environment.items() if key.startswith("KAFKA_")}
         # Where it listens and keeps its data differs, and a container's listener for other containers has a name of its own.
@@ -168,11 +168,11 @@ class Agreement(unittest.TestCase):
         for name in ("kafka", "kafka-2", "kafka-3"):
             self.assertIn("kafka-broker-api-versions.sh", question(name, THREE_BROKERS))
             self.assertIn('grep -q "(id: $KAFKA_NODE_ID "', question(name, THREE_BROKERS))
-        self.assertEqual(services()["kafka"]["environment"]["KAFKA_NODE_ID"], str(kafka.NODE))
+        self.assertEqual(services()["kafka"]["environment"]["KAFKA_NODE_ID"], "1")
         # The same query is answered.
         query = re.search(r"'(SELECT [^']*)'", question("cassandra"))
         assert query
-        self.assertIn(f'b"{query[1]}"', Path(wire.__file__).read_text())
+        self.assertIn(f'"{query[1]}"', Path(wire.__file__).read_text())
         # As the pipeline's user, over the pipeline's interface.
         native_query = re.search(r'body="([^"]*)"', Path(clickhouse.__file__).read_text())
         assert native_query
