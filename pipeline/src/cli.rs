@@ -3,6 +3,7 @@
 
 mod dead;
 mod read;
+mod rebuild;
 mod recover;
 mod serve;
 mod token;
@@ -70,6 +71,9 @@ enum Command {
         #[command(subcommand)]
         what: recover::Recover,
     },
+    /// Count a store again from the log into new tables beside the old ones, say what would change, and put the new ones in
+    /// their place. Processors must be stopped.
+    Rebuild(rebuild::Rebuild),
     /// Say where an order is: in the log, stored, refused; and print it as it is stored. Exits 1 if it is neither stored nor
     /// on its way.
     Order {
@@ -111,6 +115,7 @@ impl Command {
             Self::Ledger { .. }
             | Self::Dead { .. }
             | Self::Recover { .. }
+            | Self::Rebuild(_)
             | Self::Order { .. }
             | Self::Sales
             | Self::Config => mode == Mode::Embedded,
@@ -176,6 +181,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Dead { what } => runtime.block_on(dead::run(&config, what)),
         Command::Recover { what } => runtime.block_on(recover::run(&config, what)),
+        Command::Rebuild(what) => runtime.block_on(rebuild::run(&config, &what)),
         Command::Order { order_id, around, json } => {
             runtime.block_on(read::order(&config, &order_id, around.as_deref(), json))
         }

@@ -5,10 +5,12 @@
 
 mod books;
 mod lines;
+mod rebuild;
 mod retry;
 mod schema;
 
 pub use books::ClickHouseBooks;
+pub use rebuild::RebuiltRollups;
 pub use schema::{apply, check};
 
 use super::StoreError;

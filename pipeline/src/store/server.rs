@@ -124,6 +124,15 @@ impl ServerStores {
         self.shared.rollups.forget(instant).await
     }
 
+    /// Looks again whether orders are written to the table in force, as a processor does that has just joined its group:
+    /// from then on a rebuild sees it and leaves the table alone.
+    ///
+    /// # Errors
+    /// Where they are not, or Cassandra does not answer.
+    pub async fn check_table(&self) -> Result<(), StoreError> {
+        self.shared.orders.check_table().await
+    }
+
     /// What the servers hold, over the same connections.
     ///
     /// # Errors

@@ -110,6 +110,7 @@ pub async fn start_process(config: &Config) -> Result<Processing> {
         };
         tokio::task::spawn_blocking(join).await??
     };
+    stores.check_table().await?;
     let (until, follow) = watch::channel(Until::Stopped);
     let shared = Arc::new(Shared {
         log,

@@ -105,6 +105,12 @@ impl Way for Embedded {
         self.connect("stores.db").execute_batch(&tables.concat()).unwrap();
     }
 
+    fn spoil_stores(&self) {
+        let spoil = "DELETE FROM orders; UPDATE sales_by_minute SET orders = orders + 1 WHERE minute = (SELECT min(minute) FROM \
+                     sales_by_minute);";
+        self.connect("stores.db").execute_batch(spoil).unwrap();
+    }
+
     fn age_blocks(&self) {
         // There is one processor, and so none beside it.
     }

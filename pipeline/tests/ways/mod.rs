@@ -13,6 +13,7 @@ mod dead;
 mod dimension;
 mod lost;
 mod orders;
+mod rebuild;
 mod records;
 mod retries;
 mod whereabouts;

@@ -37,6 +37,9 @@ pub trait Way {
     /// Empties both stores, as a restore from nothing does.
     fn wipe_stores(&self);
 
+    /// Counts one order too many in one row of sums, and takes all orders out of the orders store.
+    fn spoil_stores(&self);
+
     /// Makes the blocks look older than a processor of other rules may find them when it starts.
     fn age_blocks(&self);
 

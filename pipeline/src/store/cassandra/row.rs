@@ -10,7 +10,7 @@ const HOUR_NS: i64 = 3_600_000_000_000;
 const HOUR_MS: i64 = 3_600_000;
 
 /// The columns are in the order of [`OrderRow`]'s fields.
-pub(super) const INSERT: &str = "INSERT INTO {keyspace}.orders (hour, bucket, order_id, customer_id, source, quantity, \
+pub(super) const INSERT: &str = "INSERT INTO {table} (hour, bucket, order_id, customer_id, source, quantity, \
      total_minor, currency, state, store_id, product_id, category, created_at, received_at, topic, partition, offset) \
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?";
 
