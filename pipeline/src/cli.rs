@@ -9,6 +9,7 @@ mod serve;
 mod token;
 
 use crate::config::{Config, Layers, Mode};
+use crate::ledger::Ask;
 use crate::wire;
 use anyhow::{Result, anyhow};
 use clap::{Args, Parser, Subcommand};
@@ -57,6 +58,12 @@ enum Command {
         /// An outcome file of a load run, whose ids are compared with those in the log.
         #[arg(long, value_name = "FILE")]
         outcomes: Option<PathBuf>,
+        /// Count all that can still be counted, also what a checkpoint would spare.
+        #[arg(long)]
+        full: bool,
+        /// When nothing differs, keep what was counted as checkpoints, from which later ledgers go on.
+        #[arg(long)]
+        checkpoint: bool,
         /// Print JSON instead of a table.
         #[arg(long)]
         json: bool,
@@ -170,12 +177,17 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Ingest => runtime.block_on(serve::ingest(&config)),
         Command::Process => runtime.block_on(serve::process(&config)),
         Command::Schema { what } => runtime.block_on(read::schema(&config, what)),
-        Command::Ledger { outcomes, json } => {
-            let ledger = runtime.block_on(wire::ledger(&config, outcomes.as_deref()))?;
+        Command::Ledger { outcomes, full, checkpoint, json } => {
+            let ask = Ask { outcomes: outcomes.as_deref(), full };
+            let ledger = runtime.block_on(wire::ledger_as(&config, ask))?;
             if json {
                 println!("{:#}", ledger.to_json());
             } else {
                 print!("{ledger}");
+            }
+            if checkpoint {
+                let count = runtime.block_on(wire::keep_checkpoints(&config, &ledger))?;
+                eprintln!("{count} checkpoints are kept");
             }
             Ok(if ledger.balanced() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }

@@ -3,14 +3,18 @@
 //!
 //! It is a check on data and not on code that ran: it trusts nothing but the log.
 
+mod checkpoint;
+mod difference;
 mod recount;
 mod report;
 mod told;
 
-pub use report::{Difference, Ids, Ledger, PartitionBooks};
+pub use checkpoint::Checkpoint;
+pub use difference::Difference;
+pub use report::{Ids, Ledger, PartitionBooks};
 
-use crate::block::{Recipe, Recipes};
-use crate::log::{LogError, ReadPartition};
+use crate::block::{BlockRow, Recipe, Recipes};
+use crate::log::{Bounds, LogError, ReadPartition};
 use crate::money::Currency;
 use crate::rollup::Sums;
 use crate::store::{Books, SalesKey, StoreError};
@@ -34,7 +38,17 @@ pub enum LedgerError {
     Outcomes(#[from] std::io::Error),
 }
 
-/// Draws up the ledger of a log and its books. With an outcome file, the ids in it are compared with those in the log.
+/// What a ledger is drawn up with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ask<'a> {
+    /// An outcome file, whose ids are compared with those in the log.
+    pub outcomes: Option<&'a Path>,
+    /// Whether to count all that can still be counted, also where a checkpoint would spare it. With an outcome file that is
+    /// so in any case: its ids may lie anywhere.
+    pub full: bool,
+}
+
+/// Draws up the ledger of a log and its books.
 ///
 /// # Errors
 /// Where something cannot be read. That something does not balance is no error but a [`Difference`].
@@ -42,7 +56,7 @@ pub async fn draw_up<R: ReadPartition>(
     readers: Vec<R>,
     books: &impl Books,
     recipe: &Arc<Recipe>,
-    outcomes: Option<&Path>,
+    ask: Ask<'_>,
 ) -> Result<Ledger, LedgerError> {
     // The stores are read before the log, so that what they hold is in the log by then, also while both grow. What they
     // get meanwhile lies behind these ends and is left out everywhere: to the ledger it is still to be stored.
@@ -51,19 +65,27 @@ pub async fn draw_up<R: ReadPartition>(
     blocks.retain(|block| ends.get(&block.partition).is_some_and(|end| block.last <= *end));
     let recipes = Recipes::of(recipe, &books.recipes().await?);
     let stored = books.orders(&ends).await?;
+    let kept = books.checkpoints().await?;
+    let kept: Vec<_> = kept.values().filter_map(|text| Checkpoint::from_text(text)).collect();
     let mut ledger = Ledger::default();
-    let mut ids = outcomes.map(Told::read).transpose()?;
+    let mut ids = ask.outcomes.map(Told::read).transpose()?;
     let (mut all, mut carried): (BTreeMap<Currency, Sums>, _) = (BTreeMap::new(), Sums::default());
     for mut reader in readers {
         let partition = reader.partition();
         let own: Vec<_> = blocks.iter().filter(|block| block.partition == partition).cloned().collect();
-        let mut recount = Recount::new(&reader, own, recipe, recipes.clone());
-        recount.run(&mut reader, ids.as_mut()).await?;
+        let bounds = reader.bounds().await?;
+        let place = (reader.topic_id(), partition, ends.get(&partition).copied());
+        let from = start(&kept, place, &own, bounds, ask.full || ask.outcomes.is_some());
+        let mut recount = Recount::new(&reader, own, recipe, recipes.clone(), from);
+        recount.run(&mut reader, bounds, ids.as_mut()).await?;
         for (currency, sums) in &recount.sums {
             all.entry(*currency).or_default().merge(*sums);
         }
         carried.merge(recount.carried);
         compare_stored(&mut recount, &stored);
+        ledger
+            .checkpoints
+            .extend(ends.get(&partition).map(|last| recount.checkpoint(reader.topic_id(), *last)));
         ledger.add(recount.books, recount.differences);
     }
     compare_sales(&mut ledger, &all, carried, &sales);
@@ -71,6 +93,28 @@ pub async fn draw_up<R: ReadPartition>(
         ids.compare(&mut ledger);
     }
     Ok(ledger)
+}
+
+/// The checkpoint that a partition is counted from: the newest one; or, to count as much as can be, the oldest behind all
+/// that cannot be counted any more since its records or its block rows were deleted, if anything was.
+fn start<'c>(
+    kept: &'c [Checkpoint],
+    (topic_id, partition, end): (&str, u32, Option<i64>),
+    blocks: &[BlockRow],
+    log: Bounds,
+    full: bool,
+) -> Option<&'c Checkpoint> {
+    let first = blocks.iter().find(|block| !block.is_lost()).map_or(0, |block| block.first);
+    let gone = first.max(log.first);
+    let own = kept.iter().filter(|one| one.topic_id == topic_id && one.partition == partition);
+    // Behind the newest block, it is of stores that were restored from an older state since.
+    let own = own.filter(|one| end.is_some_and(|end| one.last <= end));
+    let newest = own.clone().max_by_key(|one| one.last);
+    match (full, gone) {
+        (false, _) => newest,
+        (true, 0) => None,
+        (true, _) => own.filter(|one| one.last + 1 >= gone).min_by_key(|one| one.last).or(newest),
+    }
 }
 
 /// The orders store against the orders that count, of one partition.

@@ -66,6 +66,19 @@ pub trait Books {
     /// The recipes by which blocks were ever stored.
     fn recipes(&self) -> impl Future<Output = Result<RecipeTexts, StoreError>> + Send;
 
+    /// The checkpoints of earlier ledgers, as texts by their names.
+    fn checkpoints(&self) -> impl Future<Output = Result<BTreeMap<String, String>, StoreError>> {
+        async { Ok(BTreeMap::new()) }
+    }
+
+    /// Keeps checkpoints, as texts by their names. One that is kept under the same name stays as it is.
+    fn keep_checkpoints(
+        &self,
+        _checkpoints: &BTreeMap<String, String>,
+    ) -> impl Future<Output = Result<(), StoreError>> {
+        async { Err(StoreError::Refused("no checkpoints are kept here".into())) }
+    }
+
     /// What the orders store holds of each partition, by currency, up to these ends. Orders behind them belong to blocks
     /// under way, whose sums are not stored yet.
     fn orders(

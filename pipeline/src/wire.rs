@@ -16,7 +16,7 @@ pub use servers::{Ingesting, Processing, apply_schema, check_schema, start_inges
 use crate::block::Recipe;
 use crate::config::{Config, Mode};
 use crate::enrich::Dimension;
-use crate::ledger::Ledger;
+use crate::ledger::{Ask, Ledger};
 use crate::observe::manage::{Observed, serve};
 use crate::receive::admission::Admission;
 use crate::receive::{Gate, Ingest};
@@ -46,10 +46,36 @@ pub fn recipe(config: &Config) -> Arc<Recipe> {
 /// # Errors
 /// Where something cannot be read.
 pub async fn ledger(config: &Config, outcomes: Option<&Path>) -> Result<Ledger> {
+    ledger_as(config, Ask { outcomes, full: true }).await
+}
+
+/// Draws up the ledger as it is asked for, from checkpoints on where there are some.
+///
+/// # Errors
+/// Where something cannot be read.
+pub async fn ledger_as(config: &Config, ask: Ask<'_>) -> Result<Ledger> {
     match config.mode {
-        Mode::Embedded => Ok(embedded::ledger(config, outcomes).await?),
-        Mode::Servers => servers::ledger(config, outcomes).await,
+        Mode::Embedded => Ok(embedded::ledger(config, ask).await?),
+        Mode::Servers => servers::ledger(config, ask).await,
     }
+}
+
+/// Keeps the checkpoints of a ledger in which nothing differs, and says how many. Records that are still to be stored do
+/// not matter: they lie behind.
+///
+/// # Errors
+/// Where something differs, or the checkpoints cannot be kept.
+pub async fn keep_checkpoints(config: &Config, ledger: &Ledger) -> Result<usize> {
+    if !ledger.differences.is_empty() {
+        bail!("no checkpoint of books that differ: they would hide it from every ledger after this one");
+    }
+    let texts = ledger.checkpoints.iter().map(|checkpoint| (checkpoint.name(), checkpoint.to_text()));
+    let texts: BTreeMap<_, _> = texts.collect();
+    match config.mode {
+        Mode::Embedded => embedded::books(config).keep_checkpoints(&texts).await?,
+        Mode::Servers => servers::books(config).await?.keep_checkpoints(&texts).await?,
+    }
+    Ok(texts.len())
 }
 
 /// The sales by currency, source and state.

@@ -1,5 +1,7 @@
 //! What the ledger says, as JSON and as a table for people.
 
+use super::checkpoint::Checkpoint;
+use super::difference::Difference;
 use crate::outcomes::Outcome;
 use serde::Serialize;
 use std::fmt::{self, Display};
@@ -19,6 +21,9 @@ pub struct Ledger {
     pub differences: Vec<Difference>,
     /// What senders were told, compared by id.
     pub ids: Option<Ids>,
+    /// What was counted of each partition up to its newest block, for later ledgers to go on from.
+    #[serde(skip)]
+    pub checkpoints: Vec<Checkpoint>,
 }
 
 /// The books of one partition.
@@ -26,12 +31,14 @@ pub struct Ledger {
 pub struct PartitionBooks {
     /// The partition.
     pub partition: u32,
-    /// Records in the log.
+    /// Records in the log, and those up to the checkpoint that were counted then.
     pub log: u64,
     /// Records in the log behind the newest block, which are still to be stored.
     pub pending: u64,
     /// Blocks.
     pub blocks: u64,
+    /// The last offset of the checkpoint that the counting went on from; what lies up to there is not counted anew.
+    pub checkpoint: Option<i64>,
     /// Blocks that were made by other rules than are in force now.
     pub other_rules: u64,
     /// Of them, blocks of rules that this build does not know, which were counted by those in force now.
@@ -89,62 +96,6 @@ impl Ids {
             Outcome::Failed => self.failed += 1,
             Outcome::Unknown => self.unknown += 1,
         }
-    }
-}
-
-/// Something that does not balance.
-#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
-pub struct Difference {
-    /// The partition, where it is one's.
-    pub partition: Option<u32>,
-    /// The offsets, first and last.
-    pub range: Option<(i64, i64)>,
-    /// What differs.
-    pub what: String,
-    /// What the log says.
-    pub expected: String,
-    /// What was found.
-    pub found: String,
-}
-
-impl Difference {
-    pub(super) fn of(
-        partition: u32,
-        range: (i64, i64),
-        what: &str,
-        expected: impl Display,
-        found: impl Display,
-    ) -> Self {
-        let (expected, found) = (expected.to_string(), found.to_string());
-        Self { partition: Some(partition), range: Some(range), what: what.to_owned(), expected, found }
-    }
-
-    pub(super) fn of_partition(
-        partition: u32,
-        what: String,
-        expected: impl Display,
-        found: impl Display,
-    ) -> Self {
-        Self { partition: Some(partition), ..Self::whole(what, expected, found) }
-    }
-
-    pub(super) fn whole(what: String, expected: impl Display, found: impl Display) -> Self {
-        Self { partition: None, range: None, what, expected: expected.to_string(), found: found.to_string() }
-    }
-}
-
-impl Display for Difference {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(partition) = self.partition {
-            write!(out, "partition {partition}")?;
-        }
-        if let Some((first, last)) = self.range {
-            write!(out, ", offsets {first} to {last}")?;
-        }
-        if self.partition.is_some() {
-            out.write_str(": ")?;
-        }
-        write!(out, "{}: {} expected, {} found", self.what, self.expected, self.found)
     }
 }
 
@@ -261,6 +212,16 @@ impl Display for Ledger {
                 "{} blocks were made by other rules than are in force now, and counted by theirs; {} by rules that this \
                  build does not know, and counted by those in force",
                 total.other_rules, total.unknown_rules
+            )?;
+        }
+        let from: Vec<_> =
+            self.partitions.iter().filter_map(|books| Some((books.partition, books.checkpoint?))).collect();
+        if !from.is_empty() {
+            let places: Vec<_> = from.iter().map(|(partition, last)| format!("{partition}:{last}")).collect();
+            writeln!(
+                out,
+                "counted from checkpoints on, at {}; --full counts from the log's beginning",
+                places.join(", ")
             )?;
         }
         if total.carried > 0 {

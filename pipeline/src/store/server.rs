@@ -116,7 +116,8 @@ impl ServerStores {
         }
     }
 
-    /// Deletes the block rows that were stored before an instant, but for the newest of each partition.
+    /// Deletes the block rows that were stored before an instant and are counted in a checkpoint, but for the newest of each
+    /// partition.
     ///
     /// # Errors
     /// What ClickHouse says.
@@ -268,6 +269,14 @@ impl Books for ServerBooks {
 
     async fn recipes(&self) -> Result<RecipeTexts, StoreError> {
         self.rollups.recipes().await
+    }
+
+    async fn checkpoints(&self) -> Result<BTreeMap<String, String>, StoreError> {
+        self.rollups.checkpoints().await
+    }
+
+    async fn keep_checkpoints(&self, checkpoints: &BTreeMap<String, String>) -> Result<(), StoreError> {
+        self.rollups.keep_checkpoints(checkpoints).await
     }
 
     async fn orders(&self, ends: &Ends) -> Result<BTreeMap<(u32, Currency), Sums>, StoreError> {

@@ -10,6 +10,7 @@ pub use rebuild::{Rebuilt, RebuiltFile};
 use super::{StoreError, Stored, Stores};
 use crate::block::{Block, BlockRow, Recipe, RecipeTexts};
 use rusqlite::Connection;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -23,6 +24,9 @@ pub const CHECKPOINT_PAGES: u32 = 2_000;
 
 /// What the keys of recipes begin with, before the fingerprint.
 const RECIPE: &str = "recipe ";
+
+/// What the keys of checkpoints begin with, before partition and offset.
+const CHECKPOINT: &str = "checkpoint ";
 
 /// Sums of money are kept as two integers, total = high x 10^12 + low, because SQLite has none of 128 bits and turns a
 /// sum that overflows 64 into a float.
@@ -147,9 +151,14 @@ fn check_layout(connection: &Connection, path: &Path) -> Result<(), StoreError> 
 
 /// The recipes that were noted.
 fn recipes(connection: &Connection) -> rusqlite::Result<RecipeTexts> {
+    texts(connection, RECIPE)
+}
+
+/// The texts whose names begin so, by the rest of their names.
+fn texts(connection: &Connection, prefix: &str) -> rusqlite::Result<BTreeMap<String, String>> {
     let mut select = connection.prepare("SELECT key, value FROM meta WHERE key LIKE ?1")?;
-    let rows = select.query_map([format!("{RECIPE}%")], |row| {
-        Ok((row.get::<_, String>(0)?.trim_start_matches(RECIPE).to_owned(), row.get(1)?))
+    let rows = select.query_map([format!("{prefix}%")], |row| {
+        Ok((row.get::<_, String>(0)?.trim_start_matches(prefix).to_owned(), row.get(1)?))
     })?;
     rows.collect()
 }

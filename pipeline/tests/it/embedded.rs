@@ -111,6 +111,12 @@ impl Way for Embedded {
         self.connect("stores.db").execute_batch(spoil).unwrap();
     }
 
+    fn forget_blocks(&self) {
+        let forget = "DELETE FROM blocks WHERE first < (SELECT max(first) FROM blocks AS newest WHERE newest.partition = \
+                      blocks.partition)";
+        self.connect("stores.db").execute(forget, ()).unwrap();
+    }
+
     fn age_blocks(&self) {
         // There is one processor, and so none beside it.
     }

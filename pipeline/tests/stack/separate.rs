@@ -149,6 +149,12 @@ impl Way for Separate {
         self.servers.run(self.servers.client().query(sql).execute()).unwrap();
     }
 
+    fn forget_blocks(&self) {
+        let sql = "ALTER TABLE sales_by_minute DELETE WHERE block != '' AND (partition, last) NOT IN (SELECT partition, \
+                   max(last) FROM sales_by_minute WHERE block != '' GROUP BY partition) SETTINGS mutations_sync = 1";
+        self.servers.run(self.servers.client().query(sql).execute()).unwrap();
+    }
+
     fn age_blocks(&self) {
         let sql = "ALTER TABLE sales_by_minute UPDATE inserted_at = inserted_at - INTERVAL 1 HOUR WHERE block != '' \
                    SETTINGS mutations_sync = 1";

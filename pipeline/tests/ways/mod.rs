@@ -9,6 +9,7 @@ pub mod process;
 pub mod running;
 pub mod wait;
 
+mod checkpoint;
 mod dead;
 mod dimension;
 mod lost;

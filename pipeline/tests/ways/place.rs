@@ -40,6 +40,9 @@ pub trait Way {
     /// Counts one order too many in one row of sums, and takes all orders out of the orders store.
     fn spoil_stores(&self);
 
+    /// Deletes all block rows but the newest of each partition, as age does.
+    fn forget_blocks(&self);
+
     /// Makes the blocks look older than a processor of other rules may find them when it starts.
     fn age_blocks(&self);
 

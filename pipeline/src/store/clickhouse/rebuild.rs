@@ -1,7 +1,7 @@
 //! The rollups counted again: a table beside the one in force, and the exchange of the two.
 
 use super::lines::{BLOCK_ROWS, Line};
-use super::{INSERT_SETTINGS, SERVER, all, client, judged, within};
+use super::{CHECKPOINT, INSERT_SETTINGS, SERVER, all, client, judged, within};
 use crate::block::{Block, BlockRow};
 use crate::config;
 use crate::money::Currency;
@@ -194,6 +194,11 @@ impl Rebuilding for RebuiltRollups {
             self.run(&format!("EXCHANGE TABLES {IN_FORCE} AND {NEW}")).await?;
             return Err(refused());
         }
+        // Checkpoints were counted against what was in force; a rebuild has all blocks from the first on and needs none.
+        self.run(&format!(
+            "ALTER TABLE schema_values DELETE WHERE startsWith(name, '{CHECKPOINT}') SETTINGS mutations_sync = 1"
+        ))
+        .await?;
         self.run(&format!("RENAME TABLE {NEW} TO {OLD}")).await
     }
 

@@ -2,7 +2,7 @@
 
 use super::rebuild::Rebuilt;
 use super::writer::{BLOCK_COLUMNS, block_row};
-use super::{check_layout, join, recipes, unavailable};
+use super::{CHECKPOINT, check_layout, join, recipes, texts, unavailable};
 use crate::block::{BlockRow, RecipeTexts};
 use crate::money::Currency;
 use crate::rollup::Sums;
@@ -85,6 +85,23 @@ impl Books for SqliteBooks {
 
     async fn recipes(&self) -> Result<RecipeTexts, StoreError> {
         recipes(&self.connect()?).map_err(unavailable)
+    }
+
+    async fn checkpoints(&self) -> Result<BTreeMap<String, String>, StoreError> {
+        texts(&self.connect()?, CHECKPOINT).map_err(unavailable)
+    }
+
+    async fn keep_checkpoints(&self, checkpoints: &BTreeMap<String, String>) -> Result<(), StoreError> {
+        let connection = self.connect()?;
+        let keep = || {
+            connection.execute_batch("PRAGMA query_only = OFF; BEGIN IMMEDIATE;")?;
+            for (name, text) in checkpoints {
+                let row = (format!("{CHECKPOINT}{name}"), text);
+                connection.execute("INSERT OR IGNORE INTO meta VALUES (?1, ?2)", row)?;
+            }
+            connection.execute_batch("COMMIT;")
+        };
+        keep().map_err(unavailable)
     }
 
     async fn orders(&self, ends: &Ends) -> Result<BTreeMap<(u32, Currency), Sums>, StoreError> {

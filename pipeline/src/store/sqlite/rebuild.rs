@@ -3,7 +3,7 @@
 
 use super::books::sums;
 use super::writer::{ADD_SUMS, UPSERT_ORDER, add_sums, insert_block, upsert_order};
-use super::{ORDERS, ROLLUPS, check_layout, unavailable};
+use super::{CHECKPOINT, ORDERS, ROLLUPS, check_layout, unavailable};
 use crate::block::{Block, BlockRow};
 use crate::store::{Compared, Ends, Rebuilding, StoreError};
 use rusqlite::Connection;
@@ -140,6 +140,10 @@ impl Rebuilding for RebuiltFile {
     }
 
     async fn swap(&mut self, _: &Ends) -> Result<(), StoreError> {
+        // Checkpoints were counted against what was in force; a rebuild has all blocks from the first on and needs none.
+        if self.what == Rebuilt::Rollups {
+            self.run(&format!("DELETE FROM meta WHERE key LIKE '{CHECKPOINT}%';"))?;
+        }
         self.run("COMMIT;")
     }
 
