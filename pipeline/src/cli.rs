@@ -178,7 +178,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Process => runtime.block_on(serve::process(&config)),
         Command::Schema { what } => runtime.block_on(read::schema(&config, what)),
         Command::Ledger { outcomes, full, checkpoint, json } => {
-            let ask = Ask { outcomes: outcomes.as_deref(), full };
+            let ask = Ask { outcomes: outcomes.as_deref(), full, ..Ask::default() };
             let ledger = runtime.block_on(wire::ledger_as(&config, ask))?;
             if json {
                 println!("{:#}", ledger.to_json());

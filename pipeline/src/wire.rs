@@ -16,7 +16,7 @@ pub use servers::{Ingesting, Processing, apply_schema, check_schema, start_inges
 use crate::block::Recipe;
 use crate::config::{Config, Mode};
 use crate::enrich::Dimension;
-use crate::ledger::{Ask, Ledger};
+use crate::ledger::{Ask, Expires, Ledger};
 use crate::observe::manage::{Observed, serve};
 use crate::receive::admission::Admission;
 use crate::receive::{Gate, Ingest};
@@ -46,7 +46,7 @@ pub fn recipe(config: &Config) -> Arc<Recipe> {
 /// # Errors
 /// Where something cannot be read.
 pub async fn ledger(config: &Config, outcomes: Option<&Path>) -> Result<Ledger> {
-    ledger_as(config, Ask { outcomes, full: true }).await
+    ledger_as(config, Ask { outcomes, full: true, ..Ask::default() }).await
 }
 
 /// Draws up the ledger as it is asked for, from checkpoints on where there are some.
@@ -56,7 +56,11 @@ pub async fn ledger(config: &Config, outcomes: Option<&Path>) -> Result<Ledger> 
 pub async fn ledger_as(config: &Config, ask: Ask<'_>) -> Result<Ledger> {
     match config.mode {
         Mode::Embedded => Ok(embedded::ledger(config, ask).await?),
-        Mode::Servers => servers::ledger(config, ask).await,
+        Mode::Servers => {
+            let (orders, rollups) =
+                (!config.cassandra.retention.is_zero(), !config.clickhouse.retention.is_zero());
+            servers::ledger(config, Ask { expires: Expires { orders, rollups }, ..ask }).await
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the ledger says, as JSON and as a table for people.
 
+use super::Expires;
 use super::checkpoint::Checkpoint;
 use super::difference::Difference;
 use crate::outcomes::Outcome;
@@ -21,6 +22,9 @@ pub struct Ledger {
     pub differences: Vec<Difference>,
     /// What senders were told, compared by id.
     pub ids: Option<Ids>,
+    /// What is deleted when it is old, so that it was compared for being too much alone.
+    #[serde(skip)]
+    pub expires: Expires,
     /// What was counted of each partition up to its newest block, for later ledgers to go on from.
     #[serde(skip)]
     pub checkpoints: Vec<Checkpoint>,
@@ -145,6 +149,7 @@ impl Ledger {
                 "total_minor": self.rollup_total_minor,
             },
             "partitions": self.partitions,
+            "expires": { "orders": self.expires.orders, "rollups": self.expires.rollups },
             "ids": self.ids,
             "differences": self.differences,
         })
@@ -223,6 +228,14 @@ impl Display for Ledger {
                 "counted from checkpoints on, at {}; --full counts from the log's beginning",
                 places.join(", ")
             )?;
+        }
+        for (what, expires) in [("orders", self.expires.orders), ("sums", self.expires.rollups)] {
+            if expires {
+                writeln!(
+                    out,
+                    "old {what} are deleted, so that the store may hold less than was counted, never more"
+                )?;
+            }
         }
         if total.carried > 0 {
             writeln!(

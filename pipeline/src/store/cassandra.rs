@@ -7,6 +7,7 @@
 mod batches;
 mod books;
 mod rebuild;
+mod retention;
 mod retry;
 mod row;
 mod schema;

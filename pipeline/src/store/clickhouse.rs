@@ -6,6 +6,7 @@
 mod books;
 mod lines;
 mod rebuild;
+mod retention;
 mod retry;
 mod schema;
 

@@ -203,6 +203,7 @@ impl Rebuilding for RebuiltOrders {
                 self.session.query_unpaged(own, ()).await.map_err(unavailable)?;
             }
         }
+        super::retention::set(&self.session, &self.config, self.new).await?;
         let (session, metrics) = (Arc::clone(&self.session), self.metrics.clone());
         let orders = CassandraOrders::writing(session, &self.config, self.buckets, metrics, self.new).await?;
         self.orders = Some(orders);
