@@ -86,6 +86,11 @@ pub trait Books {
         ends: &Ends,
     ) -> impl Future<Output = Result<BTreeMap<(u32, Currency), Sums>, StoreError>> + Send;
 
+    /// What tells two rows of one order id apart in the orders store, by `created_at`. Where the id alone is the key, nothing.
+    fn order_place(&self) -> fn(i64) -> i64 {
+        |_| 0
+    }
+
     /// What the rollups hold, and the last offset of each partition's newest block, both at one instant: while blocks are
     /// stored, two looks would not fit each other.
     fn sales_and_ends(

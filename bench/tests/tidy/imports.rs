@@ -59,7 +59,7 @@ const IMPLEMENTATIONS: [&str; 15] = [
 
 /// Files, and folders with all that they hold, that compute and do nothing else, each with what it may name all the
 /// same.
-const PURE: [(&str, &[&str]); 36] = [
+const PURE: [(&str, &[&str]); 37] = [
     ("pipeline/src/money", &[]),
     ("pipeline/src/numbers", &[]),
     ("pipeline/src/order", &[]),
@@ -75,6 +75,7 @@ const PURE: [(&str, &[&str]); 36] = [
     ("pipeline/src/receive/tokens", &[]),
     ("pipeline/src/log/partitioner", &[]),
     ("pipeline/src/ledger/report", &[]),
+    ("pipeline/src/ledger/repeats", &[]),
     ("pipeline/src/ledger/checkpoint", &[]),
     ("pipeline/src/rebuild/change", &[]),
     ("pipeline/src/store/chain", &[]),

@@ -25,6 +25,8 @@ pub struct Checkpoint {
     pub sums: BTreeMap<Currency, Sums>,
     /// Orders of blocks that were taken at their word, whose currencies are not known.
     pub carried: Sums,
+    /// Of the orders that count, those that the orders store has replaced by repeats beyond the window.
+    pub replaced: BTreeMap<Currency, Sums>,
 }
 
 /// As it is kept: sums as texts, since JSON's numbers end before theirs do.
@@ -36,9 +38,13 @@ struct Kept {
     blocks: u64,
     duplicates: u64,
     dead: u64,
-    sums: BTreeMap<String, (u64, i64, String)>,
+    sums: ByCurrency,
     carried: (u64, i64, String),
+    #[serde(default)]
+    replaced: ByCurrency,
 }
+
+type ByCurrency = BTreeMap<String, (u64, i64, String)>;
 
 const fn parts(sums: Sums) -> (u64, i64, i128) {
     (sums.orders, sums.quantity, sums.total_minor)
@@ -68,7 +74,9 @@ impl Checkpoint {
 
     /// The checkpoint as a text that [`Checkpoint::from_text`] reads.
     pub fn to_text(&self) -> String {
-        let sums = self.sums.iter().map(|(currency, sums)| (currency.code().to_owned(), kept(*sums)));
+        let by_code = |all: &BTreeMap<Currency, Sums>| -> ByCurrency {
+            all.iter().map(|(currency, sums)| (currency.code().to_owned(), kept(*sums))).collect()
+        };
         let kept = Kept {
             topic_id: self.topic_id.clone(),
             partition: self.partition,
@@ -76,8 +84,9 @@ impl Checkpoint {
             blocks: self.blocks,
             duplicates: self.duplicates,
             dead: self.dead,
-            sums: sums.collect(),
+            sums: by_code(&self.sums),
             carried: kept(self.carried),
+            replaced: by_code(&self.replaced),
         };
         serde_json::to_string(&kept).unwrap_or_default()
     }
@@ -85,7 +94,9 @@ impl Checkpoint {
     /// Reads what [`Checkpoint::to_text`] wrote.
     pub fn from_text(text: &str) -> Option<Self> {
         let kept: Kept = serde_json::from_str(text).ok()?;
-        let sums = kept.sums.into_iter();
+        let by_currency = |all: ByCurrency| -> Option<BTreeMap<Currency, Sums>> {
+            all.into_iter().map(|(code, sums)| Some((Currency::from_code(&code)?, read(sums)?))).collect()
+        };
         Some(Self {
             topic_id: kept.topic_id,
             partition: kept.partition,
@@ -93,10 +104,9 @@ impl Checkpoint {
             blocks: kept.blocks,
             duplicates: kept.duplicates,
             dead: kept.dead,
-            sums: sums
-                .map(|(code, sums)| Some((Currency::from_code(&code)?, read(sums)?)))
-                .collect::<Option<_>>()?,
+            sums: by_currency(kept.sums)?,
             carried: read(kept.carried)?,
+            replaced: by_currency(kept.replaced)?,
         })
     }
 
@@ -134,6 +144,11 @@ mod tests {
             dead: 6,
             sums: [(Currency::from_code("JPY").unwrap(), sums)].into(),
             carried: Sums { orders: 1, quantity: 1, total_minor: 7 },
+            replaced: [(
+                Currency::from_code("USD").unwrap(),
+                Sums { orders: 1, quantity: 1, total_minor: 2 },
+            )]
+            .into(),
         };
         assert_eq!(Checkpoint::from_text(&checkpoint.to_text()), Some(checkpoint.clone()));
         assert_eq!(checkpoint.name(), "4-17");

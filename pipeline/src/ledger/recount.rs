@@ -4,6 +4,7 @@
 //! were, is taken at its word; so the sums of the stores are still compared when the log's beginning has gone.
 
 use super::checkpoint::Checkpoint;
+use super::repeats::{Repeats, Replaced};
 use super::told::Told;
 use super::{Difference, LedgerError, PartitionBooks};
 use crate::block::{BlockRow, Builder, Recipe, Recipes};
@@ -34,6 +35,10 @@ pub(super) struct Recount {
     pub(super) sums: BTreeMap<Currency, Sums>,
     /// What the blocks say themselves whose records, or whose window, are not in the log any more.
     pub(super) carried: Sums,
+    /// What the orders store has replaced by repeats beyond the window, as far as that was looked for.
+    pub(super) replaced: Replaced,
+    /// What looks for that.
+    pub(super) repeats: Option<Repeats>,
     pub(super) differences: Vec<Difference>,
 }
 
@@ -104,6 +109,8 @@ impl Recount {
             parser: Parser::default(),
             sums: checkpoint.map(|checkpoint| checkpoint.sums.clone()).unwrap_or_default(),
             carried: checkpoint.map(|checkpoint| checkpoint.carried).unwrap_or_default(),
+            replaced: checkpoint.map(|checkpoint| checkpoint.replaced.clone()).unwrap_or_default(),
+            repeats: None,
             differences,
         }
     }
@@ -149,6 +156,9 @@ impl Recount {
                         for order in &done.orders {
                             let sums = self.sums.entry(order.currency).or_default();
                             sums.add(order.quantity, order.total_minor);
+                            if let Some(repeats) = self.repeats.as_mut() {
+                                repeats.see(order);
+                            }
                         }
                         self.compare_block(row, &done.row);
                     }
@@ -195,6 +205,7 @@ impl Recount {
             dead: self.books.dead,
             sums: self.sums.clone(),
             carried: self.carried,
+            replaced: self.replaced.clone(),
         }
     }
 

@@ -66,6 +66,9 @@ pub struct PartitionBooks {
     pub stored_orders: u64,
     /// Minor units in the orders store.
     pub stored_total_minor: i128,
+    /// Orders that count once more although they repeat an id, beyond the window, and that the orders store has only once.
+    /// They are looked for where the orders store has fewer orders than count.
+    pub beyond_window: u64,
 }
 
 /// What senders were told of their orders, against what the log has.
@@ -133,6 +136,7 @@ impl Ledger {
             total.total_minor += books.total_minor;
             total.stored_orders += books.stored_orders;
             total.stored_total_minor += books.stored_total_minor;
+            total.beyond_window += books.beyond_window;
         }
         total
     }
@@ -210,6 +214,13 @@ impl Display for Ledger {
         }
         if let Some(repeats) = self.ids.as_ref().map(|ids| ids.beyond_window).filter(|repeats| *repeats > 0) {
             writeln!(out, "{repeats} records repeat an id beyond the window and count once more")?;
+        }
+        if total.beyond_window > 0 {
+            writeln!(
+                out,
+                "{} orders repeat an id beyond the window: the sums count them again, the orders store has the later one",
+                total.beyond_window
+            )?;
         }
         if total.other_rules > 0 {
             writeln!(

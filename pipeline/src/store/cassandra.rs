@@ -14,6 +14,7 @@ mod schema;
 
 pub use books::CassandraBooks;
 pub use rebuild::RebuiltOrders;
+pub use row::hour;
 pub use schema::{apply, check};
 
 use super::StoreError;

@@ -283,6 +283,10 @@ impl Books for ServerBooks {
         self.orders.sums(ends).await
     }
 
+    fn order_place(&self) -> fn(i64) -> i64 {
+        super::cassandra::hour
+    }
+
     async fn sales_and_ends(&self) -> Result<(BTreeMap<SalesKey, Sums>, Ends), StoreError> {
         self.rollups.sales_and_ends().await
     }

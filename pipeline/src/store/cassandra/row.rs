@@ -42,7 +42,12 @@ pub(super) struct OrderRow<'o> {
 
 /// The hour of an instant as Cassandra has it, and the bucket of an order id.
 pub(super) fn place(created_at: i64, order_id: &str, buckets: u32) -> (CqlTimestamp, i32) {
-    (CqlTimestamp(created_at.div_euclid(HOUR_NS) * HOUR_MS), bucket(order_id, buckets))
+    (CqlTimestamp(hour(created_at)), bucket(order_id, buckets))
+}
+
+/// The hour of an instant, in Cassandra's milliseconds.
+pub fn hour(created_at: i64) -> i64 {
+    created_at.div_euclid(HOUR_NS) * HOUR_MS
 }
 
 /// The bucket of an order id.
