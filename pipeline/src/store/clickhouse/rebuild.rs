@@ -188,17 +188,18 @@ impl Rebuilding for RebuiltRollups {
             return Err(refused());
         }
         self.run(&format!("DROP TABLE IF EXISTS {OLD} SYNC")).await?;
+        // Checkpoints were counted against what was in force; a rebuild has all blocks from the first on, and
+        // its ledger needs none. They go first: without them the ledger is right at every step.
+        self.run(&format!(
+            "ALTER TABLE schema_values DELETE WHERE startsWith(name, '{CHECKPOINT}') SETTINGS mutations_sync = 1"
+        ))
+        .await?;
         self.run(&format!("EXCHANGE TABLES {IN_FORCE} AND {NEW}")).await?;
         // What was stored between the look and the exchange is in the old one alone.
         if self.ends(NEW).await? != *ends {
             self.run(&format!("EXCHANGE TABLES {IN_FORCE} AND {NEW}")).await?;
             return Err(refused());
         }
-        // Checkpoints were counted against what was in force; a rebuild has all blocks from the first on and needs none.
-        self.run(&format!(
-            "ALTER TABLE schema_values DELETE WHERE startsWith(name, '{CHECKPOINT}') SETTINGS mutations_sync = 1"
-        ))
-        .await?;
         self.run(&format!("RENAME TABLE {NEW} TO {OLD}")).await
     }
 
