@@ -215,3 +215,12 @@ fn members_share_the_partitions_and_one_that_leaves_gives_them_back() {
         assert_eq!(back, numbers);
     });
 }
+
+#[test]
+fn a_question_that_no_broker_answers_fails_with_the_reason_of_the_connection() {
+    let flags = [("kafka.brokers", "127.0.0.1:1"), ("kafka.timeout", "2s")];
+    let flags = flags.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let config = Config::read(&Layers::load(None, None, [], &flags).unwrap()).unwrap();
+    let error = kafka::topic_id(&config.kafka, &config.log).unwrap_err().to_string();
+    assert!(error.contains("127.0.0.1:1") && error.contains("Connection refused"), "{error}");
+}

@@ -3,7 +3,7 @@
 use crate::Options;
 use crate::attacking::attacks::attack;
 use crate::attacking::bytes::Random;
-use crate::attacking::send::{Connection, Tally, read, send};
+use crate::attacking::send::{Tally, send};
 use crate::good::{self, Good};
 use anyhow::{Result, anyhow};
 use std::net::SocketAddr;
@@ -55,6 +55,15 @@ pub fn run(options: &Options, at: SocketAddr) -> Result<Run> {
     Ok(run)
 }
 
+/// Ends the good load, also where what it is beside has failed.
+struct Ended<'s>(&'s AtomicBool);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Does something beside good load.
 fn beside<T>(
     options: &Options,
@@ -65,8 +74,9 @@ fn beside<T>(
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let sender = scope.spawn(|| good::send(at, name, options.rate, &stop));
+        let ended = Ended(&stop);
         let done = doing();
-        stop.store(true, Ordering::Relaxed);
+        drop(ended);
         let good = sender.join().map_err(|_| anyhow!("the sender of good orders failed"))?;
         Ok((good, done?))
     })
@@ -90,18 +100,12 @@ fn attackers(options: &Options, at: SocketAddr, range: Range<usize>) -> Result<T
     })
 }
 
-/// Sends attacks one after the other: on a kept connection those that leave one usable, on one of their own the others.
+/// Sends attacks one after the other, each on a connection of its own: after most of them the server ends it, as it may.
 fn send_all(seed: u64, at: SocketAddr, range: Range<usize>) -> Tally {
     let mut tally = Tally::default();
-    let mut kept = Connection::open(at);
     for number in range {
         let attack = attack(&mut Random(seed.wrapping_mul(1 << 32) + number as u64), number);
-        if attack.closed || attack.ends {
-            send(at, &attack, &mut tally);
-        } else {
-            kept.write(&attack.bytes);
-            read(&mut kept, &attack, &mut tally);
-        }
+        send(at, &attack, &mut tally);
     }
     tally
 }

@@ -1,11 +1,12 @@
 //! The topics: made when they are missing, and compared with what they should be.
 
-use super::said::Said;
+use super::said::explain;
 use super::{described, refused, unavailable};
 use crate::config::{Kafka, Log};
 use crate::log::LogError;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::RDKafkaErrorCode;
 use std::collections::BTreeMap;
@@ -26,11 +27,11 @@ struct Wanted<'k> {
 pub async fn apply(kafka: &Kafka, log: &Log) -> Result<Vec<String>, LogError> {
     let (admin, options) = admin(kafka)?;
     let done = make(&admin, &options, kafka, log).await;
-    done.map_err(|error| admin.inner().context().explain(error))
+    done.map_err(|error| explain(admin.inner(), error))
 }
 
 async fn make(
-    admin: &AdminClient<Said>,
+    admin: &AdminClient<DefaultClientContext>,
     options: &AdminOptions,
     kafka: &Kafka,
     log: &Log,
@@ -84,7 +85,7 @@ pub async fn check(kafka: &Kafka, log: &Log) -> Result<Vec<String>, LogError> {
                 found.extend(differing.iter().map(|line| format!("kafka: {line}")));
             }
             Err(LogError::Refused(why)) => found.push(format!("kafka: {why}")),
-            Err(error) => return Err(admin.inner().context().explain(error)),
+            Err(error) => return Err(explain(admin.inner(), error)),
         }
     }
     Ok(found)
@@ -97,18 +98,17 @@ pub async fn check(kafka: &Kafka, log: &Log) -> Result<Vec<String>, LogError> {
 pub fn topic_id(kafka: &Kafka, log: &Log) -> Result<String, LogError> {
     let (admin, _) = admin(kafka)?;
     let found = described(admin.inner(), &kafka.topic, log.partitions, kafka.timeout);
-    Ok(found.map_err(|error| admin.inner().context().explain(error))?.id)
+    Ok(found.map_err(|error| explain(admin.inner(), error))?.id)
 }
 
-fn admin(kafka: &Kafka) -> Result<(AdminClient<Said>, AdminOptions), LogError> {
+fn admin(kafka: &Kafka) -> Result<(AdminClient<DefaultClientContext>, AdminOptions), LogError> {
     let mut config = ClientConfig::new();
-    // Errors are what it remembers; without a level it says none.
+    // Errors are what is looked for in its log; without a level it writes none.
     config.set_log_level(RDKafkaLogLevel::Error).set("bootstrap.servers", &kafka.brokers);
     for (name, value) in kafka.client.iter() {
         config.set(name, value);
     }
-    let admin =
-        config.create_with_context(Said::default()).map_err(|error| refused("kafka.client", &error))?;
+    let admin = config.create().map_err(|error| refused("kafka.client", &error))?;
     let options =
         AdminOptions::new().request_timeout(Some(kafka.timeout)).operation_timeout(Some(kafka.timeout));
     Ok((admin, options))
@@ -130,7 +130,11 @@ fn wanted<'k>(kafka: &'k Kafka, log: &Log) -> Result<[Wanted<'k>; 2], LogError> 
 }
 
 /// Waits until every broker that is asked knows a topic that was just made.
-async fn settle(admin: &AdminClient<Said>, topic: &Wanted<'_>, kafka: &Kafka) -> Result<(), LogError> {
+async fn settle(
+    admin: &AdminClient<DefaultClientContext>,
+    topic: &Wanted<'_>,
+    kafka: &Kafka,
+) -> Result<(), LogError> {
     let until = tokio::time::Instant::now() + kafka.timeout;
     loop {
         match described(admin.inner(), topic.name, topic.partitions, kafka.timeout) {
@@ -146,7 +150,7 @@ async fn settle(admin: &AdminClient<Said>, topic: &Wanted<'_>, kafka: &Kafka) ->
 }
 
 async fn differing(
-    admin: &AdminClient<Said>,
+    admin: &AdminClient<DefaultClientContext>,
     options: &AdminOptions,
     topic: &Wanted<'_>,
 ) -> Result<Vec<String>, LogError> {
