@@ -3,11 +3,13 @@
 
 mod dead;
 mod read;
+mod rebuild;
 mod recover;
 mod serve;
 mod token;
 
 use crate::config::{Config, Layers, Mode};
+use crate::ledger::Ask;
 use crate::wire;
 use anyhow::{Result, anyhow};
 use clap::{Args, Parser, Subcommand};
@@ -56,6 +58,12 @@ enum Command {
         /// An outcome file of a load run, whose ids are compared with those in the log.
         #[arg(long, value_name = "FILE")]
         outcomes: Option<PathBuf>,
+        /// Count all that can still be counted, also what a checkpoint would spare.
+        #[arg(long)]
+        full: bool,
+        /// When nothing differs, keep what was counted as checkpoints, from which later ledgers go on.
+        #[arg(long)]
+        checkpoint: bool,
         /// Print JSON instead of a table.
         #[arg(long)]
         json: bool,
@@ -70,6 +78,9 @@ enum Command {
         #[command(subcommand)]
         what: recover::Recover,
     },
+    /// Count a store again from the log into new tables beside the old ones, say what would change, and put the new ones in
+    /// their place. Processors must be stopped.
+    Rebuild(rebuild::Rebuild),
     /// Say where an order is: in the log, stored, refused; and print it as it is stored. Exits 1 if it is neither stored nor
     /// on its way.
     Order {
@@ -111,6 +122,7 @@ impl Command {
             Self::Ledger { .. }
             | Self::Dead { .. }
             | Self::Recover { .. }
+            | Self::Rebuild(_)
             | Self::Order { .. }
             | Self::Sales
             | Self::Config => mode == Mode::Embedded,
@@ -165,17 +177,23 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Ingest => runtime.block_on(serve::ingest(&config)),
         Command::Process => runtime.block_on(serve::process(&config)),
         Command::Schema { what } => runtime.block_on(read::schema(&config, what)),
-        Command::Ledger { outcomes, json } => {
-            let ledger = runtime.block_on(wire::ledger(&config, outcomes.as_deref()))?;
+        Command::Ledger { outcomes, full, checkpoint, json } => {
+            let ask = Ask { outcomes: outcomes.as_deref(), full, ..Ask::default() };
+            let ledger = runtime.block_on(wire::ledger_as(&config, ask))?;
             if json {
                 println!("{:#}", ledger.to_json());
             } else {
                 print!("{ledger}");
             }
+            if checkpoint {
+                let count = runtime.block_on(wire::keep_checkpoints(&config, &ledger))?;
+                eprintln!("{count} checkpoints are kept");
+            }
             Ok(if ledger.balanced() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Dead { what } => runtime.block_on(dead::run(&config, what)),
         Command::Recover { what } => runtime.block_on(recover::run(&config, what)),
+        Command::Rebuild(what) => runtime.block_on(rebuild::run(&config, &what)),
         Command::Order { order_id, around, json } => {
             runtime.block_on(read::order(&config, &order_id, around.as_deref(), json))
         }

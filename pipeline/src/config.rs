@@ -6,6 +6,7 @@ mod kafka;
 mod layers;
 mod mode;
 mod reader;
+mod retention;
 mod secret;
 mod stores;
 
@@ -244,6 +245,7 @@ impl Config {
         let longer = receive.reply_timeout > self.log.delivery_timeout;
         read.require("receive.reply_timeout", longer, "longer than log.delivery_timeout");
         self.kafka.check(read);
+        self.check_retention(read);
         let prompt = self.embedded.commit_interval < self.log.delivery_timeout;
         read.require("embedded.commit_interval", prompt, "shorter than log.delivery_timeout");
         let pauses = self.process.retry_pause <= self.process.retry_pause_max;

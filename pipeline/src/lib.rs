@@ -18,6 +18,7 @@ pub mod outcomes;
 pub mod parse;
 pub mod position;
 pub mod publish;
+pub mod rebuild;
 pub mod receive;
 pub mod rollup;
 pub mod store;

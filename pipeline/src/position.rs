@@ -21,9 +21,11 @@ pub enum Lost {
     /// The stores lack blocks that were there when the position was committed.
     #[error(
         "offsets {from} to {to} were stored once and are not any more: the stores were restored from an older state, or \
-         wiped; `pipeline recover stored` stores them again from the log"
+         wiped; `pipeline recover stored --partition {partition}` stores them again from the log"
     )]
     StoresWentBack {
+        /// The partition.
+        partition: u32,
         /// The first offset that is missing.
         from: i64,
         /// The last one.
@@ -31,10 +33,12 @@ pub enum Lost {
     },
     /// The log begins behind what is stored.
     #[error(
-        "offsets {from} to {to} were deleted from the log before they were stored; `pipeline recover lost --from {from} \
-         --to {to}` accepts that and goes on behind them"
+        "offsets {from} to {to} were deleted from the log before they were stored; `pipeline recover lost --partition \
+         {partition} --from {from} --to {to}` accepts that and goes on behind them"
     )]
     LogWentOn {
+        /// The partition.
+        partition: u32,
         /// The first offset that is missing.
         from: i64,
         /// The last one.
@@ -69,12 +73,12 @@ impl Position {
     /// # Errors
     /// What was lost, and where.
     pub fn resume(
-        topic_id: &str,
+        (topic_id, partition): (&str, u32),
         newest: Option<&BlockRow>,
         committed: Option<i64>,
         log: Bounds,
     ) -> Result<Self, Lost> {
-        let next = resume(topic_id, newest, committed, log)?;
+        let next = resume((topic_id, partition), newest, committed, log)?;
         Ok(Self { stored: next, taken: next })
     }
 
@@ -112,7 +116,7 @@ impl Position {
 }
 
 fn resume(
-    topic_id: &str,
+    (topic_id, partition): (&str, u32),
     newest: Option<&BlockRow>,
     committed: Option<i64>,
     log: Bounds,
@@ -122,8 +126,10 @@ fn resume(
     }
     let next = newest.map_or(0, |block| block.last + 1);
     match committed {
-        Some(committed) if committed > next => Err(Lost::StoresWentBack { from: next, to: committed - 1 }),
-        _ if log.first > next => Err(Lost::LogWentOn { from: next, to: log.first - 1 }),
+        Some(committed) if committed > next => {
+            Err(Lost::StoresWentBack { partition, from: next, to: committed - 1 })
+        }
+        _ if log.first > next => Err(Lost::LogWentOn { partition, from: next, to: log.first - 1 }),
         _ if log.end < next => Err(Lost::LogWentBack { stored: next - 1, end: log.end }),
         _ => Ok(next),
     }
@@ -141,30 +147,39 @@ mod tests {
 
     #[test]
     fn an_untouched_partition_begins_at_its_beginning() {
-        assert_eq!(resume("t", None, None, LOG), Ok(0));
+        assert_eq!(resume(("t", 3), None, None, LOG), Ok(0));
     }
 
     #[test]
     fn the_newest_block_decides_and_a_late_commit_does_not() {
-        assert_eq!(resume("t", Some(&block(41)), Some(10), LOG), Ok(42));
-        assert_eq!(resume("t", Some(&block(41)), None, LOG), Ok(42));
-        assert_eq!(resume("t", Some(&block(99)), Some(100), LOG), Ok(100));
+        assert_eq!(resume(("t", 3), Some(&block(41)), Some(10), LOG), Ok(42));
+        assert_eq!(resume(("t", 3), Some(&block(41)), None, LOG), Ok(42));
+        assert_eq!(resume(("t", 3), Some(&block(99)), Some(100), LOG), Ok(100));
     }
 
     #[test]
     fn what_was_lost_is_named() {
         assert_eq!(
-            resume("u", Some(&block(41)), None, LOG),
+            resume(("u", 3), Some(&block(41)), None, LOG),
             Err(Lost::OtherTopic { stores: "t".into(), log: "u".into() })
         );
-        assert_eq!(resume("t", None, Some(42), LOG), Err(Lost::StoresWentBack { from: 0, to: 41 }));
         assert_eq!(
-            resume("t", Some(&block(9)), Some(42), LOG),
-            Err(Lost::StoresWentBack { from: 10, to: 41 })
+            resume(("t", 3), None, Some(42), LOG),
+            Err(Lost::StoresWentBack { partition: 3, from: 0, to: 41 })
+        );
+        assert_eq!(
+            resume(("t", 3), Some(&block(9)), Some(42), LOG),
+            Err(Lost::StoresWentBack { partition: 3, from: 10, to: 41 })
         );
         let log = Bounds { first: 50, end: 100 };
-        assert_eq!(resume("t", Some(&block(41)), Some(42), log), Err(Lost::LogWentOn { from: 42, to: 49 }));
+        assert_eq!(
+            resume(("t", 3), Some(&block(41)), Some(42), log),
+            Err(Lost::LogWentOn { partition: 3, from: 42, to: 49 })
+        );
         let log = Bounds { first: 0, end: 10 };
-        assert_eq!(resume("t", Some(&block(41)), None, log), Err(Lost::LogWentBack { stored: 41, end: 10 }));
+        assert_eq!(
+            resume(("t", 3), Some(&block(41)), None, log),
+            Err(Lost::LogWentBack { stored: 41, end: 10 })
+        );
     }
 }

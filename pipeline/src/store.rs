@@ -66,12 +66,30 @@ pub trait Books {
     /// The recipes by which blocks were ever stored.
     fn recipes(&self) -> impl Future<Output = Result<RecipeTexts, StoreError>> + Send;
 
+    /// The checkpoints of earlier ledgers, as texts by their names.
+    fn checkpoints(&self) -> impl Future<Output = Result<BTreeMap<String, String>, StoreError>> {
+        async { Ok(BTreeMap::new()) }
+    }
+
+    /// Keeps checkpoints, as texts by their names. One that is kept under the same name stays as it is.
+    fn keep_checkpoints(
+        &self,
+        _checkpoints: &BTreeMap<String, String>,
+    ) -> impl Future<Output = Result<(), StoreError>> {
+        async { Err(StoreError::Refused("no checkpoints are kept here".into())) }
+    }
+
     /// What the orders store holds of each partition, by currency, up to these ends. Orders behind them belong to blocks
     /// under way, whose sums are not stored yet.
     fn orders(
         &self,
         ends: &Ends,
     ) -> impl Future<Output = Result<BTreeMap<(u32, Currency), Sums>, StoreError>> + Send;
+
+    /// What tells two rows of one order id apart in the orders store, by `created_at`. Where the id alone is the key, nothing.
+    fn order_place(&self) -> fn(i64) -> i64 {
+        |_| 0
+    }
 
     /// What the rollups hold, and the last offset of each partition's newest block, both at one instant: while blocks are
     /// stored, two looks would not fit each other.
@@ -81,6 +99,56 @@ pub trait Books {
 
     /// What the rollups hold, by currency, source and state.
     fn sales(&self) -> impl Future<Output = Result<BTreeMap<SalesKey, Sums>, StoreError>> + Send;
+}
+
+/// New tables of one store beside those in force, which the log is counted into again.
+pub trait Rebuilding {
+    /// Makes them, empty, whatever a rebuild before this one has left.
+    fn begin(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Takes a block, and the row that it had, whose place, name and time it keeps.
+    fn put(&mut self, block: Block, kept: &BlockRow) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Compares them with those in force, up to these ends.
+    fn compare(&mut self, ends: &Ends) -> impl Future<Output = Result<Compared, StoreError>> + Send;
+
+    /// Puts them in force, where those in force still end there. The old ones are kept under another name.
+    fn swap(&mut self, ends: &Ends) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Puts back what was in force before [`Rebuilding::swap`].
+    fn swap_back(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Takes them away again, and leaves everything as it was.
+    fn discard(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// What is in force, against what the log comes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// Rows in force.
+    pub rows_before: u64,
+    /// Rows that there would be.
+    pub rows_after: u64,
+    /// Rows that one of them has and the other has not, or has otherwise.
+    pub rows_changed: u64,
+    /// The sums in force. Those of orders have no source and no state.
+    pub before: BTreeMap<SalesKey, Sums>,
+    /// The sums that there would be.
+    pub after: BTreeMap<SalesKey, Sums>,
+}
+
+impl Compared {
+    /// Adds what another part of the tables came to.
+    pub fn merge(&mut self, other: Self) {
+        self.rows_before += other.rows_before;
+        self.rows_after += other.rows_after;
+        self.rows_changed += other.rows_changed;
+        for (own, others) in [(&mut self.before, other.before), (&mut self.after, other.after)] {
+            for (key, sums) in others {
+                own.entry(key).or_default().merge(sums);
+            }
+        }
+    }
 }
 
 /// Looks single things up.

@@ -3,18 +3,20 @@
 mod dead;
 mod embedded;
 mod processor;
+mod rebuild;
 mod recover;
 mod servers;
 
 pub use dead::{dead_letter, dead_letters, replay_dead_letters, whereabouts};
 pub use embedded::{Embedded, log_file, log_limits, start_embedded, stores_file};
+pub use rebuild::{Rebuild, Store, drop_old, rebuild};
 pub use recover::{Step, recover};
 pub use servers::{Ingesting, Processing, apply_schema, check_schema, start_ingest, start_process};
 
 use crate::block::Recipe;
 use crate::config::{Config, Mode};
 use crate::enrich::Dimension;
-use crate::ledger::Ledger;
+use crate::ledger::{Ask, Expires, Ledger};
 use crate::observe::manage::{Observed, serve};
 use crate::receive::admission::Admission;
 use crate::receive::{Gate, Ingest};
@@ -44,10 +46,40 @@ pub fn recipe(config: &Config) -> Arc<Recipe> {
 /// # Errors
 /// Where something cannot be read.
 pub async fn ledger(config: &Config, outcomes: Option<&Path>) -> Result<Ledger> {
+    ledger_as(config, Ask { outcomes, full: true, ..Ask::default() }).await
+}
+
+/// Draws up the ledger as it is asked for, from checkpoints on where there are some.
+///
+/// # Errors
+/// Where something cannot be read.
+pub async fn ledger_as(config: &Config, ask: Ask<'_>) -> Result<Ledger> {
     match config.mode {
-        Mode::Embedded => Ok(embedded::ledger(config, outcomes).await?),
-        Mode::Servers => servers::ledger(config, outcomes).await,
+        Mode::Embedded => Ok(embedded::ledger(config, ask).await?),
+        Mode::Servers => {
+            let (orders, rollups) =
+                (!config.cassandra.retention.is_zero(), !config.clickhouse.retention.is_zero());
+            servers::ledger(config, Ask { expires: Expires { orders, rollups }, ..ask }).await
+        }
     }
+}
+
+/// Keeps the checkpoints of a ledger in which nothing differs, and says how many. Records that are still to be stored do
+/// not matter: they lie behind.
+///
+/// # Errors
+/// Where something differs, or the checkpoints cannot be kept.
+pub async fn keep_checkpoints(config: &Config, ledger: &Ledger) -> Result<usize> {
+    if !ledger.differences.is_empty() {
+        bail!("no checkpoint of books that differ: they would hide it from every ledger after this one");
+    }
+    let texts = ledger.checkpoints.iter().map(|checkpoint| (checkpoint.name(), checkpoint.to_text()));
+    let texts: BTreeMap<_, _> = texts.collect();
+    match config.mode {
+        Mode::Embedded => embedded::books(config).keep_checkpoints(&texts).await?,
+        Mode::Servers => servers::books(config).await?.keep_checkpoints(&texts).await?,
+    }
+    Ok(texts.len())
 }
 
 /// The sales by currency, source and state.

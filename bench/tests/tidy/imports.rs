@@ -16,7 +16,7 @@ const ORDER: [&[&str]; 6] = [
     // The processing half.
     &["consume"],
     // What looks at all of it, and what puts it together.
-    &["ledger", "dead", "whereabouts", "wire", "cli", "main"],
+    &["ledger", "rebuild", "dead", "whereabouts", "wire", "cli", "main"],
 ];
 /// The two halves of the way know nothing of each other; the log lies between them.
 const INGEST: [&str; 3] = ["validate", "publish", "receive"];
@@ -59,7 +59,7 @@ const IMPLEMENTATIONS: [&str; 15] = [
 
 /// Files, and folders with all that they hold, that compute and do nothing else, each with what it may name all the
 /// same.
-const PURE: [(&str, &[&str]); 34] = [
+const PURE: [(&str, &[&str]); 37] = [
     ("pipeline/src/money", &[]),
     ("pipeline/src/numbers", &[]),
     ("pipeline/src/order", &[]),
@@ -75,6 +75,9 @@ const PURE: [(&str, &[&str]); 34] = [
     ("pipeline/src/receive/tokens", &[]),
     ("pipeline/src/log/partitioner", &[]),
     ("pipeline/src/ledger/report", &[]),
+    ("pipeline/src/ledger/repeats", &[]),
+    ("pipeline/src/ledger/checkpoint", &[]),
+    ("pipeline/src/rebuild/change", &[]),
     ("pipeline/src/store/chain", &[]),
     ("pipeline/src/store/schema", &[]),
     ("pipeline/src/store/cassandra/batches", &[]),

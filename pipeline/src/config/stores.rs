@@ -15,6 +15,7 @@ pub struct Cassandra {
     pub authorities: Option<Authorities>,
     pub datacenter: String,
     pub replication_factor: usize,
+    pub retention: Duration,
     pub consistency: Consistency,
     pub compression: bool,
     pub buckets_per_partition: u32,
@@ -42,6 +43,7 @@ pub struct ClickHouse {
     pub answer_timeout: Duration,
     pub max_execution_time: Duration,
     pub keep_blocks: Duration,
+    pub retention: Duration,
 }
 
 /// How many replicas must have acknowledged a write, or answered a read.
@@ -82,6 +84,7 @@ impl Cassandra {
             authorities: read.authorities("cassandra.authorities"),
             datacenter: read.text("cassandra.datacenter"),
             replication_factor: read.count("cassandra.replication_factor"),
+            retention: read.duration("cassandra.retention"),
             consistency: read
                 .parsed("cassandra.consistency", names, Consistency::from_name)
                 .unwrap_or_default(),
@@ -103,6 +106,9 @@ impl Cassandra {
         read.require("cassandra.nodes", has_node, "at least one node");
         read.require("cassandra.keyspace", is_name(&config.keyspace), NAME);
         read.require("cassandra.replication_factor", config.replication_factor > 0, "more than 0");
+        // Cassandra's own limit is twenty years.
+        let lives = config.retention.subsec_nanos() == 0 && config.retention.as_secs() <= 630_720_000;
+        read.require("cassandra.retention", lives, "whole seconds, at most twenty years,");
         let buckets = (1..=1024).contains(&config.buckets_per_partition);
         read.require("cassandra.buckets_per_partition", buckets, "1 to 1024");
         // The protocol counts a batch's statements in 16 bits.
@@ -129,6 +135,7 @@ impl ClickHouse {
             answer_timeout: read.duration("clickhouse.answer_timeout"),
             max_execution_time: read.duration("clickhouse.max_execution_time"),
             keep_blocks: read.duration("clickhouse.keep_blocks"),
+            retention: read.duration("clickhouse.retention"),
         };
         let (scheme, other) =
             if config.authorities.is_some() { ("https", "without") } else { ("http", "with") };
@@ -144,6 +151,8 @@ impl ClickHouse {
         read.require("clickhouse.database", is_name(&config.database), NAME);
         let whole = config.max_execution_time.subsec_nanos() == 0 && config.max_execution_time.as_secs() > 0;
         read.require("clickhouse.max_execution_time", whole, "whole seconds, at least one,");
+        let lives = config.retention.subsec_nanos() == 0;
+        read.require("clickhouse.retention", lives, "whole seconds");
         let later = config.answer_timeout > config.max_execution_time;
         read.require("clickhouse.answer_timeout", later, "longer than clickhouse.max_execution_time");
         config

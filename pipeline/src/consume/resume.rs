@@ -22,7 +22,8 @@ impl<R: ReadPartition, P: Publish, S: Stores> Way<'_, R, P, S> {
                 Err(stop) => self.pause(stop, &mut backoff).await?,
             }
         };
-        self.position = Position::resume(self.reader.topic_id(), newest.as_ref(), committed, bounds)?;
+        self.position =
+            Position::resume((self.reader.topic_id(), self.partition), newest.as_ref(), committed, bounds)?;
         let offset = self.position.stored();
         tracing::info!(partition = self.partition, offset, end = bounds.end, "goes on");
         Ok(())

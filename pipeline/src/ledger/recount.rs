@@ -3,11 +3,13 @@
 //! A block whose records were deleted from the log, or whose duplicates can no longer be told since the records before it
 //! were, is taken at its word; so the sums of the stores are still compared when the log's beginning has gone.
 
+use super::checkpoint::Checkpoint;
+use super::repeats::{Repeats, Replaced};
 use super::told::Told;
 use super::{Difference, LedgerError, PartitionBooks};
 use crate::block::{BlockRow, Builder, Recipe, Recipes};
 use crate::enrich::Customers;
-use crate::log::{ReadPartition, scan};
+use crate::log::{Bounds, ReadPartition, scan};
 use crate::money::Currency;
 use crate::parse::Parser;
 use crate::rollup::Sums;
@@ -19,6 +21,10 @@ use std::sync::Arc;
 pub(super) struct Recount {
     pub(super) books: PartitionBooks,
     blocks: std::vec::IntoIter<BlockRow>,
+    /// The first offset to be counted, behind a checkpoint.
+    from: i64,
+    /// The blocks before it whose rows are still there, for the rules of the records in the window.
+    past: Vec<BlockRow>,
     builder: Builder,
     /// The recipe of today, and all by which blocks were stored.
     own: Arc<Recipe>,
@@ -29,6 +35,10 @@ pub(super) struct Recount {
     pub(super) sums: BTreeMap<Currency, Sums>,
     /// What the blocks say themselves whose records, or whose window, are not in the log any more.
     pub(super) carried: Sums,
+    /// What the orders store has replaced by repeats beyond the window, as far as that was looked for.
+    pub(super) replaced: Replaced,
+    /// What looks for that.
+    pub(super) repeats: Option<Repeats>,
     pub(super) differences: Vec<Difference>,
 }
 
@@ -38,9 +48,28 @@ impl Recount {
         mut blocks: Vec<BlockRow>,
         recipe: &Arc<Recipe>,
         recipes: Recipes,
+        checkpoint: Option<&Checkpoint>,
     ) -> Self {
         let partition = reader.partition();
         let mut differences = Vec::new();
+        let mut books = checkpoint
+            .map_or_else(|| PartitionBooks { partition, ..PartitionBooks::default() }, Checkpoint::books);
+        let from = checkpoint.map_or(0, |checkpoint| checkpoint.last + 1);
+        let behind = blocks.partition_point(|block| block.last < from);
+        // What the checkpoint has counted; only losses are told for ever.
+        let past: Vec<_> = blocks.drain(..behind).collect();
+        let lost = past.iter().filter(|block| block.is_lost());
+        books.lost = lost.map(|block| (block.first, block.last)).collect();
+        if let Some(first) = blocks.first().map(|block| block.first).filter(|first| *first != from) {
+            let what = "offsets without a block row and without a checkpoint, from there";
+            differences.push(Difference::of(
+                partition,
+                (from.min(first), from.max(first) - 1),
+                what,
+                from,
+                first,
+            ));
+        }
         blocks.dedup_by(|again, block| {
             let range = (block.first, block.last);
             let doubled = range == (again.first, again.last);
@@ -64,8 +93,10 @@ impl Recount {
             differences.push(Difference::of(partition, range, "topic", reader.topic_id(), &other.topic_id));
         }
         Self {
-            books: PartitionBooks { partition, blocks: blocks.len() as u64, ..PartitionBooks::default() },
+            books: PartitionBooks { blocks: books.blocks + blocks.len() as u64, ..books },
             blocks: blocks.into_iter(),
+            from,
+            past,
             builder: Builder::with_window(
                 Arc::clone(recipe),
                 reader.topic_id(),
@@ -76,8 +107,10 @@ impl Recount {
             fingerprint: recipe.fingerprint(),
             recipes,
             parser: Parser::default(),
-            sums: BTreeMap::new(),
-            carried: Sums::default(),
+            sums: checkpoint.map(|checkpoint| checkpoint.sums.clone()).unwrap_or_default(),
+            carried: checkpoint.map(|checkpoint| checkpoint.carried).unwrap_or_default(),
+            replaced: checkpoint.map(|checkpoint| checkpoint.replaced.clone()).unwrap_or_default(),
+            repeats: None,
             differences,
         }
     }
@@ -86,9 +119,9 @@ impl Recount {
     pub(super) async fn run(
         &mut self,
         reader: &mut impl ReadPartition,
+        bounds: Bounds,
         mut ids: Option<&mut Told>,
     ) -> Result<(), LedgerError> {
-        let bounds = reader.bounds().await?;
         let customers = Customers::default();
         // Where the log's beginning was deleted, what was deleted with it may be what makes a record a duplicate.
         let window = i64::try_from(self.recipes.window()).unwrap_or(i64::MAX);
@@ -98,8 +131,10 @@ impl Recount {
             self.carry(&row);
             block = self.next_block();
         }
-        let mut growing = self.builder.begin(bounds.first);
-        scan(reader, bounds.first, bounds.end, |record| {
+        let from = self.from.max(bounds.first);
+        self.fill_window(reader, bounds.first.max(from.saturating_sub(window)), from).await?;
+        let mut growing = self.builder.begin(from);
+        scan(reader, from, bounds.end, |record| {
             self.books.log += 1;
             let mut repeats = false;
             if let Some(ids) = ids.as_deref_mut() {
@@ -121,6 +156,9 @@ impl Recount {
                         for order in &done.orders {
                             let sums = self.sums.entry(order.currency).or_default();
                             sums.add(order.quantity, order.total_minor);
+                            if let Some(repeats) = self.repeats.as_mut() {
+                                repeats.see(order);
+                            }
                         }
                         self.compare_block(row, &done.row);
                     }
@@ -137,6 +175,38 @@ impl Recount {
             self.differences.push(missing);
         }
         Ok(())
+    }
+
+    /// Takes the records before the first that is counted into the window.
+    async fn fill_window(
+        &mut self,
+        reader: &mut impl ReadPartition,
+        first: i64,
+        from: i64,
+    ) -> Result<(), LedgerError> {
+        let Self { builder, own, past, recipes, .. } = self;
+        scan(reader, first, from, |record| {
+            let at = past.partition_point(|block| block.last < record.offset);
+            let known = past.get(at).and_then(|block| recipes.get(&block.rules));
+            builder.remember(&record, known.unwrap_or(own));
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// What was counted up to the end of the newest block.
+    pub(super) fn checkpoint(&self, topic_id: &str, last: i64) -> Checkpoint {
+        Checkpoint {
+            topic_id: topic_id.to_owned(),
+            partition: self.books.partition,
+            last,
+            blocks: self.books.blocks,
+            duplicates: self.books.duplicates,
+            dead: self.books.dead,
+            sums: self.sums.clone(),
+            carried: self.carried,
+            replaced: self.replaced.clone(),
+        }
     }
 
     /// The next block, by whose rules the records are counted from here on; behind the newest, by those of today.

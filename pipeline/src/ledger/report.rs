@@ -1,5 +1,8 @@
 //! What the ledger says, as JSON and as a table for people.
 
+use super::Expires;
+use super::checkpoint::Checkpoint;
+use super::difference::Difference;
 use crate::outcomes::Outcome;
 use serde::Serialize;
 use std::fmt::{self, Display};
@@ -19,6 +22,12 @@ pub struct Ledger {
     pub differences: Vec<Difference>,
     /// What senders were told, compared by id.
     pub ids: Option<Ids>,
+    /// What is deleted when it is old, so that it was compared for being too much alone.
+    #[serde(skip)]
+    pub expires: Expires,
+    /// What was counted of each partition up to its newest block, for later ledgers to go on from.
+    #[serde(skip)]
+    pub checkpoints: Vec<Checkpoint>,
 }
 
 /// The books of one partition.
@@ -26,12 +35,14 @@ pub struct Ledger {
 pub struct PartitionBooks {
     /// The partition.
     pub partition: u32,
-    /// Records in the log.
+    /// Records in the log, and those up to the checkpoint that were counted then.
     pub log: u64,
     /// Records in the log behind the newest block, which are still to be stored.
     pub pending: u64,
     /// Blocks.
     pub blocks: u64,
+    /// The last offset of the checkpoint that the counting went on from; what lies up to there is not counted anew.
+    pub checkpoint: Option<i64>,
     /// Blocks that were made by other rules than are in force now.
     pub other_rules: u64,
     /// Of them, blocks of rules that this build does not know, which were counted by those in force now.
@@ -55,6 +66,9 @@ pub struct PartitionBooks {
     pub stored_orders: u64,
     /// Minor units in the orders store.
     pub stored_total_minor: i128,
+    /// Orders that count once more although they repeat an id, beyond the window, and that the orders store has only once.
+    /// They are looked for where the orders store has fewer orders than count.
+    pub beyond_window: u64,
 }
 
 /// What senders were told of their orders, against what the log has.
@@ -92,62 +106,6 @@ impl Ids {
     }
 }
 
-/// Something that does not balance.
-#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
-pub struct Difference {
-    /// The partition, where it is one's.
-    pub partition: Option<u32>,
-    /// The offsets, first and last.
-    pub range: Option<(i64, i64)>,
-    /// What differs.
-    pub what: String,
-    /// What the log says.
-    pub expected: String,
-    /// What was found.
-    pub found: String,
-}
-
-impl Difference {
-    pub(super) fn of(
-        partition: u32,
-        range: (i64, i64),
-        what: &str,
-        expected: impl Display,
-        found: impl Display,
-    ) -> Self {
-        let (expected, found) = (expected.to_string(), found.to_string());
-        Self { partition: Some(partition), range: Some(range), what: what.to_owned(), expected, found }
-    }
-
-    pub(super) fn of_partition(
-        partition: u32,
-        what: String,
-        expected: impl Display,
-        found: impl Display,
-    ) -> Self {
-        Self { partition: Some(partition), ..Self::whole(what, expected, found) }
-    }
-
-    pub(super) fn whole(what: String, expected: impl Display, found: impl Display) -> Self {
-        Self { partition: None, range: None, what, expected: expected.to_string(), found: found.to_string() }
-    }
-}
-
-impl Display for Difference {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(partition) = self.partition {
-            write!(out, "partition {partition}")?;
-        }
-        if let Some((first, last)) = self.range {
-            write!(out, ", offsets {first} to {last}")?;
-        }
-        if self.partition.is_some() {
-            out.write_str(": ")?;
-        }
-        write!(out, "{}: {} expected, {} found", self.what, self.expected, self.found)
-    }
-}
-
 impl Ledger {
     /// Adds a partition.
     pub(super) fn add(&mut self, books: PartitionBooks, differences: Vec<Difference>) {
@@ -178,6 +136,7 @@ impl Ledger {
             total.total_minor += books.total_minor;
             total.stored_orders += books.stored_orders;
             total.stored_total_minor += books.stored_total_minor;
+            total.beyond_window += books.beyond_window;
         }
         total
     }
@@ -194,6 +153,7 @@ impl Ledger {
                 "total_minor": self.rollup_total_minor,
             },
             "partitions": self.partitions,
+            "expires": { "orders": self.expires.orders, "rollups": self.expires.rollups },
             "ids": self.ids,
             "differences": self.differences,
         })
@@ -255,6 +215,13 @@ impl Display for Ledger {
         if let Some(repeats) = self.ids.as_ref().map(|ids| ids.beyond_window).filter(|repeats| *repeats > 0) {
             writeln!(out, "{repeats} records repeat an id beyond the window and count once more")?;
         }
+        if total.beyond_window > 0 {
+            writeln!(
+                out,
+                "{} orders repeat an id beyond the window: the sums count them again, the orders store has the later one",
+                total.beyond_window
+            )?;
+        }
         if total.other_rules > 0 {
             writeln!(
                 out,
@@ -262,6 +229,24 @@ impl Display for Ledger {
                  build does not know, and counted by those in force",
                 total.other_rules, total.unknown_rules
             )?;
+        }
+        let from: Vec<_> =
+            self.partitions.iter().filter_map(|books| Some((books.partition, books.checkpoint?))).collect();
+        if !from.is_empty() {
+            let places: Vec<_> = from.iter().map(|(partition, last)| format!("{partition}:{last}")).collect();
+            writeln!(
+                out,
+                "counted from checkpoints on, at {}; --full counts from the log's beginning",
+                places.join(", ")
+            )?;
+        }
+        for (what, expires) in [("orders", self.expires.orders), ("sums", self.expires.rollups)] {
+            if expires {
+                writeln!(
+                    out,
+                    "old {what} are deleted, so that the store may hold less than was counted, never more"
+                )?;
+            }
         }
         if total.carried > 0 {
             writeln!(

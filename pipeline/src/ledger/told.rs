@@ -1,6 +1,7 @@
 //! What senders were told of their orders, by id, against what the log has.
 
-use super::report::{Difference, Ids, Ledger};
+use super::difference::Difference;
+use super::report::{Ids, Ledger};
 use crate::log::LogRecord;
 use crate::order::Rules;
 use crate::outcomes::{self, Outcome};

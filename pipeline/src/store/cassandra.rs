@@ -6,11 +6,15 @@
 
 mod batches;
 mod books;
+mod rebuild;
+mod retention;
 mod retry;
 mod row;
 mod schema;
 
 pub use books::CassandraBooks;
+pub use rebuild::RebuiltOrders;
+pub use row::hour;
 pub use schema::{apply, check};
 
 use super::StoreError;
@@ -53,6 +57,8 @@ pub struct CassandraOrders {
     full: Batch,
     config: config::Cassandra,
     buckets: u32,
+    /// The table that it writes to.
+    table: &'static str,
     /// The batches that may be under way, over all blocks.
     in_flight: Semaphore,
     metrics: OneStore,
@@ -68,18 +74,48 @@ impl CassandraOrders {
         partitions: u32,
         metrics: OneStore,
     ) -> Result<Self, StoreError> {
-        let session = connect(config).await?;
-        let insert = prepare(&session, &INSERT.replace("{keyspace}", &config.keyspace)).await?;
+        let session = Arc::new(connect(config).await?);
+        let table = rebuild::table_in_force(&session, &config.keyspace).await?;
+        Self::writing(session, config, buckets(config, partitions), metrics, table).await
+    }
+
+    /// Prepares what is written to a table.
+    async fn writing(
+        session: Arc<Session>,
+        config: &config::Cassandra,
+        buckets: u32,
+        metrics: OneStore,
+        table: &'static str,
+    ) -> Result<Self, StoreError> {
+        let into = format!("{}.{table}", config.keyspace);
+        let insert = prepare(&session, &INSERT.replace("{table}", &into)).await?;
         let full = batch_of(&insert, config.batch_rows);
         Ok(Self {
-            session: Arc::new(session),
+            session,
             insert,
             full,
             config: config.clone(),
-            buckets: buckets(config, partitions),
+            buckets,
+            table,
             in_flight: Semaphore::new(config.in_flight),
             metrics,
         })
+    }
+
+    /// Looks again whether the table that it writes to is the one in force: a rebuild may have put another one there since
+    /// it connected.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] where it is not; what the nodes say.
+    pub async fn check_table(&self) -> Result<(), StoreError> {
+        let in_force = rebuild::table_in_force(&self.session, &self.config.keyspace).await?;
+        if in_force == self.table {
+            return Ok(());
+        }
+        Err(StoreError::Refused(format!(
+            "{SERVER}: a rebuild has put the table {in_force} in the place of {} just now; start again",
+            self.table
+        )))
     }
 
     /// What the ledger reads.

@@ -5,14 +5,17 @@
 
 mod books;
 mod lines;
+mod rebuild;
+mod retention;
 mod retry;
 mod schema;
 
 pub use books::ClickHouseBooks;
+pub use rebuild::RebuiltRollups;
 pub use schema::{apply, check};
 
-use super::StoreError;
 use super::chain::{token, token_prefix};
+use super::{Ends, StoreError};
 use crate::block::{Block, BlockRow, LOST, Recipe};
 use crate::config;
 use crate::observe::stores::OneStore;
@@ -34,6 +37,8 @@ const IDLE: Duration = Duration::from_secs(2);
 const SIDE_BY_SIDE_SECONDS: u32 = 10;
 /// What the names of recipes begin with, before the fingerprint.
 const RECIPE: &str = "recipe ";
+/// What the names of checkpoints begin with, before partition and offset.
+const CHECKPOINT: &str = "checkpoint ";
 
 /// The writing side of the rollups.
 pub struct ClickHouseRollups {
@@ -183,8 +188,8 @@ impl ClickHouseRollups {
         within(&self.config, query.execute()).await.map_err(|error| self.judged(&error))
     }
 
-    /// Deletes the block rows that were stored before an instant, but for the newest of each partition, and for those
-    /// that stand for a loss.
+    /// Deletes the block rows that were stored before an instant and are counted in a checkpoint, but for the newest of each
+    /// partition, and for those that stand for a loss. Without a checkpoint the ledger could not do without them.
     ///
     /// # Errors
     /// What the server says.
@@ -195,12 +200,22 @@ impl ClickHouseRollups {
             .await
             .map_err(|error| self.judged(&error))?;
         let kept: Vec<_> = newest.iter().map(|(partition, last)| format!("({partition}, {last})")).collect();
-        if kept.is_empty() {
+        let mut checkpoints = Ends::new();
+        for (partition, last) in self.books().checkpoints().await?.keys().filter_map(|name| place(name)) {
+            let newest = checkpoints.entry(partition).or_insert(last);
+            *newest = last.max(*newest);
+        }
+        let counted = checkpoints
+            .iter()
+            .map(|(partition, last)| format!("(partition = {partition} AND last <= {last})"));
+        let counted: Vec<_> = counted.collect();
+        if kept.is_empty() || counted.is_empty() {
             return Ok(());
         }
         let sql = format!(
             "ALTER TABLE sales_by_minute DELETE WHERE {BLOCK_ROWS} AND inserted_at < fromUnixTimestamp64Nano(toInt64({before}), 'UTC') \
-             AND rules != '{LOST}' AND (partition, last) NOT IN ({}) SETTINGS mutations_sync = 1",
+             AND rules != '{LOST}' AND ({}) AND (partition, last) NOT IN ({}) SETTINGS mutations_sync = 1",
+            counted.join(" OR "),
             kept.join(", ")
         );
         within(&self.config, self.client.query(&sql).execute()).await.map_err(|error| self.judged(&error))
@@ -220,6 +235,12 @@ const INSERT_SETTINGS: [(&str, &str); 2] = [("async_insert", "0"), ("insert_dedu
 fn as_store_error(refused: bool, error: &clickhouse::error::Error) -> StoreError {
     let text = format!("{SERVER}: {error}");
     if refused { StoreError::Refused(text) } else { StoreError::Unavailable(text) }
+}
+
+/// The partition and the last offset that a checkpoint is named by.
+fn place(name: &str) -> Option<(u32, i64)> {
+    let (partition, last) = name.split_once('-')?;
+    Some((partition.parse().ok()?, last.parse().ok()?))
 }
 
 fn judged(error: clickhouse::error::Error) -> StoreError {

@@ -70,12 +70,34 @@ impl Report {
         self.wrong.extend(other.wrong);
     }
 
+    /// Notes for how many seconds something is kept, and whether that is as wanted; 0 is for ever.
+    pub fn kept(&mut self, server: &str, what: &str, found: u64, wanted: u64) {
+        if found == wanted {
+            self.lines.push(format!("{server}: {what} are kept {}", kept_for(found)));
+        } else {
+            self.wrong.push(format!(
+                "{server}: {what} are kept {}, the configuration wants {}; run `pipeline schema apply`",
+                kept_for(found),
+                kept_for(wanted)
+            ));
+        }
+    }
+
     /// The report as an error, if anything is wrong.
     ///
     /// # Errors
     /// All that is wrong.
     pub fn verdict(&self) -> Result<(), StoreError> {
         if self.wrong.is_empty() { Ok(()) } else { Err(StoreError::Refused(self.wrong.join("; "))) }
+    }
+}
+
+/// For how many seconds something is kept, in words.
+pub fn kept_for(seconds: u64) -> String {
+    match seconds {
+        0 => "for ever".to_owned(),
+        days if days % 86_400 == 0 => format!("for {} days", days / 86_400),
+        seconds => format!("for {seconds} seconds"),
     }
 }
 

@@ -116,12 +116,22 @@ impl ServerStores {
         }
     }
 
-    /// Deletes the block rows that were stored before an instant, but for the newest of each partition.
+    /// Deletes the block rows that were stored before an instant and are counted in a checkpoint, but for the newest of each
+    /// partition.
     ///
     /// # Errors
     /// What ClickHouse says.
     pub async fn forget_before(&self, instant: i64) -> Result<(), StoreError> {
         self.shared.rollups.forget(instant).await
+    }
+
+    /// Looks again whether orders are written to the table in force, as a processor does that has just joined its group:
+    /// from then on a rebuild sees it and leaves the table alone.
+    ///
+    /// # Errors
+    /// Where they are not, or Cassandra does not answer.
+    pub async fn check_table(&self) -> Result<(), StoreError> {
+        self.shared.orders.check_table().await
     }
 
     /// What the servers hold, over the same connections.
@@ -261,8 +271,20 @@ impl Books for ServerBooks {
         self.rollups.recipes().await
     }
 
+    async fn checkpoints(&self) -> Result<BTreeMap<String, String>, StoreError> {
+        self.rollups.checkpoints().await
+    }
+
+    async fn keep_checkpoints(&self, checkpoints: &BTreeMap<String, String>) -> Result<(), StoreError> {
+        self.rollups.keep_checkpoints(checkpoints).await
+    }
+
     async fn orders(&self, ends: &Ends) -> Result<BTreeMap<(u32, Currency), Sums>, StoreError> {
         self.orders.sums(ends).await
+    }
+
+    fn order_place(&self) -> fn(i64) -> i64 {
+        super::cassandra::hour
     }
 
     async fn sales_and_ends(&self) -> Result<(BTreeMap<SalesKey, Sums>, Ends), StoreError> {

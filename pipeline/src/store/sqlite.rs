@@ -1,13 +1,16 @@
 //! The embedded stores: orders, sums and blocks in one SQLite file, written by one thread, a block a transaction.
 
 mod books;
+mod rebuild;
 mod writer;
 
 pub use books::SqliteBooks;
+pub use rebuild::{Rebuilt, RebuiltFile};
 
 use super::{StoreError, Stored, Stores};
 use crate::block::{Block, BlockRow, Recipe, RecipeTexts};
 use rusqlite::Connection;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -22,18 +25,25 @@ pub const CHECKPOINT_PAGES: u32 = 2_000;
 /// What the keys of recipes begin with, before the fingerprint.
 const RECIPE: &str = "recipe ";
 
+/// What the keys of checkpoints begin with, before partition and offset.
+const CHECKPOINT: &str = "checkpoint ";
+
 /// Sums of money are kept as two integers, total = high x 10^12 + low, because SQLite has none of 128 bits and turns a
 /// sum that overflows 64 into a float.
 const LOW: i128 = 1_000_000_000_000;
 
-const SCHEMA: &str = "
-BEGIN;
+const META: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+INSERT INTO meta VALUES ('layout', '1');";
+
+const ORDERS: &str = "
 CREATE TABLE orders (
     order_id TEXT PRIMARY KEY, customer_id INTEGER NOT NULL, source TEXT NOT NULL, quantity INTEGER NOT NULL,
     total_minor INTEGER NOT NULL, currency TEXT NOT NULL, state TEXT, store_id INTEGER, product_id INTEGER,
     category TEXT, created_at INTEGER NOT NULL, received_at INTEGER NOT NULL, partition INTEGER NOT NULL,
-    offset INTEGER NOT NULL);
+    offset INTEGER NOT NULL);";
+
+const ROLLUPS: &str = "
 CREATE TABLE sales_by_minute (
     minute INTEGER NOT NULL, currency TEXT NOT NULL, source TEXT NOT NULL, state TEXT NOT NULL, category TEXT NOT NULL,
     orders INTEGER NOT NULL, quantity INTEGER NOT NULL, total_high INTEGER NOT NULL, total_low INTEGER NOT NULL,
@@ -43,12 +53,12 @@ CREATE TABLE blocks (
     records INTEGER NOT NULL, orders INTEGER NOT NULL, duplicates INTEGER NOT NULL, dead INTEGER NOT NULL,
     quantity INTEGER NOT NULL, total_high INTEGER NOT NULL, total_low INTEGER NOT NULL,
     newest_created_at INTEGER NOT NULL, newest_received_at INTEGER NOT NULL, inserted_at INTEGER NOT NULL,
-    rules TEXT NOT NULL, PRIMARY KEY (partition, first)) WITHOUT ROWID;
+    rules TEXT NOT NULL, PRIMARY KEY (partition, first)) WITHOUT ROWID;";
+
+const VIEWS: &str = "
 CREATE VIEW sales AS
     SELECT datetime(minute * 60, 'unixepoch') AS minute, currency, source, state, category, orders, quantity,
-           total_high * 1000000000000 + total_low AS total_minor FROM sales_by_minute;
-INSERT INTO meta VALUES ('layout', '1');
-COMMIT;";
+           total_high * 1000000000000 + total_low AS total_minor FROM sales_by_minute;";
 
 /// The writing side; clones share the writer, which ends when the last one is dropped.
 #[derive(Clone, Debug)]
@@ -80,7 +90,8 @@ pub fn start(path: &Path, cache_bytes: usize, recipe: &Recipe) -> Result<Started
         ))
         .map_err(unavailable)?;
     if !connection.table_exists(None, "meta").map_err(unavailable)? {
-        connection.execute_batch(SCHEMA).map_err(unavailable)?;
+        let schema = ["BEGIN;", META, ORDERS, ROLLUPS, VIEWS, "COMMIT;"].concat();
+        connection.execute_batch(&schema).map_err(unavailable)?;
     }
     check_layout(&connection, path)?;
     let (name, text) = (format!("{RECIPE}{}", recipe.fingerprint()), recipe.to_text());
@@ -140,9 +151,14 @@ fn check_layout(connection: &Connection, path: &Path) -> Result<(), StoreError> 
 
 /// The recipes that were noted.
 fn recipes(connection: &Connection) -> rusqlite::Result<RecipeTexts> {
+    texts(connection, RECIPE)
+}
+
+/// The texts whose names begin so, by the rest of their names.
+fn texts(connection: &Connection, prefix: &str) -> rusqlite::Result<BTreeMap<String, String>> {
     let mut select = connection.prepare("SELECT key, value FROM meta WHERE key LIKE ?1")?;
-    let rows = select.query_map([format!("{RECIPE}%")], |row| {
-        Ok((row.get::<_, String>(0)?.trim_start_matches(RECIPE).to_owned(), row.get(1)?))
+    let rows = select.query_map([format!("{prefix}%")], |row| {
+        Ok((row.get::<_, String>(0)?.trim_start_matches(prefix).to_owned(), row.get(1)?))
     })?;
     rows.collect()
 }

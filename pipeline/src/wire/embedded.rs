@@ -3,7 +3,7 @@
 use super::{bind, dimension, manage, processor, recipe};
 use crate::config::Config;
 use crate::consume::{Shared, Until, watch_dimension};
-use crate::ledger::{self, Ledger, LedgerError};
+use crate::ledger::{self, Ask, Ledger, LedgerError};
 use crate::log::sqlite::{self as sqlite_log, SqliteLogLimits, SqliteReader};
 use crate::observe::manage::Observed;
 use crate::receive::{self, Server};
@@ -144,10 +144,10 @@ pub(super) fn books(config: &Config) -> SqliteBooks {
 }
 
 /// Draws up their ledger.
-pub(super) async fn ledger(config: &Config, outcomes: Option<&Path>) -> Result<Ledger, LedgerError> {
+pub(super) async fn ledger(config: &Config, ask: Ask<'_>) -> Result<Ledger, LedgerError> {
     let data_dir = &config.embedded.data_dir;
     let books = books(config);
     let opened = sqlite_log::open_for_reading(&log_file(data_dir))?;
     let readers = (0..opened.place.partitions).map(|partition| SqliteReader::detached(&opened, partition));
-    ledger::draw_up(readers.collect(), &books, &recipe(config), outcomes).await
+    ledger::draw_up(readers.collect(), &books, &recipe(config), ask).await
 }

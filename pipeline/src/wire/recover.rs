@@ -54,11 +54,11 @@ async fn plan<R: ReadPartition>(
     let committed = reader.committed().await?;
     let newest = stores.newest_block(partition).await?;
     let bounds = reader.bounds().await?;
-    match (Position::resume(reader.topic_id(), newest.as_ref(), committed, bounds), step) {
+    match (Position::resume((reader.topic_id(), partition), newest.as_ref(), committed, bounds), step) {
         (Ok(position), _) => {
             bail!("partition {partition} has lost nothing: it goes on at offset {}", position.stored())
         }
-        (Err(Lost::StoresWentBack { from, to }), Step::StoreAgain) => {
+        (Err(Lost::StoresWentBack { from, to, .. }), Step::StoreAgain) => {
             let mut text = format!("goes on at offset {from}, and stores {from} to {to} again");
             if bounds.first > from {
                 text = format!(
@@ -70,7 +70,9 @@ async fn plan<R: ReadPartition>(
             }
             Ok(Plan::Commit(from, text))
         }
-        (Err(Lost::LogWentOn { from, to }), Step::AcceptLoss(first, last)) if (first, last) == (from, to) => {
+        (Err(Lost::LogWentOn { from, to, .. }), Step::AcceptLoss(first, last))
+            if (first, last) == (from, to) =>
+        {
             let block = Block::lost(reader.topic_id(), partition, (from, to));
             let text = format!("goes on at offset {}; {from} to {to} stand in the ledger as lost", to + 1);
             Ok(Plan::Store(Arc::new(block), text))

@@ -4,7 +4,7 @@
 use super::{bind, dimension, manage, processor, recipe};
 use crate::config::Config;
 use crate::consume::{Shared, Until, watch_dimension};
-use crate::ledger::{self, Ledger};
+use crate::ledger::{self, Ask, Ledger};
 use crate::log::kafka::{self, KafkaConsumer, KafkaReader};
 use crate::observe::manage::Observed;
 use crate::receive::{self, Server};
@@ -12,7 +12,6 @@ use crate::store::schema::Report;
 use crate::store::server::{self, ServerBooks};
 use anyhow::Result;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -110,6 +109,7 @@ pub async fn start_process(config: &Config) -> Result<Processing> {
         };
         tokio::task::spawn_blocking(join).await??
     };
+    stores.check_table().await?;
     let (until, follow) = watch::channel(Until::Stopped);
     let shared = Arc::new(Shared {
         log,
@@ -157,10 +157,10 @@ pub(super) async fn readers(config: &Config) -> Result<(Vec<KafkaReader>, KafkaC
 }
 
 /// Draws up their ledger.
-pub(super) async fn ledger(config: &Config, outcomes: Option<&Path>) -> Result<Ledger> {
+pub(super) async fn ledger(config: &Config, ask: Ask<'_>) -> Result<Ledger> {
     let books = books(config).await?;
     let (readers, _polled) = readers(config).await?;
-    Ok(ledger::draw_up(readers, &books, &recipe(config), outcomes).await?)
+    Ok(ledger::draw_up(readers, &books, &recipe(config), ask).await?)
 }
 
 /// Makes topics, keyspace and database, or brings them up to date.

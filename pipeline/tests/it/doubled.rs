@@ -4,7 +4,7 @@ use crate::corpus::rules;
 use crate::support::block_on;
 use pipeline::block::{BlockRow, Builder, Recipe, RecipeTexts};
 use pipeline::enrich::Customers;
-use pipeline::ledger;
+use pipeline::ledger::{self, Ask};
 use pipeline::log::{Bounds, LogError, LogRecord, ReadLimit, ReadPartition};
 use pipeline::money::Currency;
 use pipeline::rollup::Sums;
@@ -105,7 +105,8 @@ fn a_block_that_is_stored_twice_is_named_and_the_rest_still_compared() {
         })
         .collect();
     let draw_up = |blocks: Vec<BlockRow>| {
-        block_on(ledger::draw_up(vec![Log(records.clone())], &Stored(blocks), &recipe, None)).unwrap()
+        block_on(ledger::draw_up(vec![Log(records.clone())], &Stored(blocks), &recipe, Ask::default()))
+            .unwrap()
     };
     assert!(draw_up(blocks.clone()).balanced());
     let doubled = [&blocks[..2], &blocks[1..]].concat();

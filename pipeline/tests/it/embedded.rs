@@ -105,6 +105,18 @@ impl Way for Embedded {
         self.connect("stores.db").execute_batch(&tables.concat()).unwrap();
     }
 
+    fn spoil_stores(&self) {
+        let spoil = "DELETE FROM orders; UPDATE sales_by_minute SET orders = orders + 1 WHERE minute = (SELECT min(minute) FROM \
+                     sales_by_minute);";
+        self.connect("stores.db").execute_batch(spoil).unwrap();
+    }
+
+    fn forget_blocks(&self) {
+        let forget = "DELETE FROM blocks WHERE first < (SELECT max(first) FROM blocks AS newest WHERE newest.partition = \
+                      blocks.partition)";
+        self.connect("stores.db").execute(forget, ()).unwrap();
+    }
+
     fn age_blocks(&self) {
         // There is one processor, and so none beside it.
     }

@@ -203,7 +203,16 @@ fn old_blocks_are_forgotten_but_never_the_newest_nor_any_sums() {
     }
     servers.run(stores.forget_before(NOON)).unwrap();
     assert_eq!(servers.run(servers.books().blocks()).unwrap().len(), 4, "none is that old");
-    servers.run(stores.forget_before(pipeline::time::now() + 1_000_000_000)).unwrap();
+    let later = pipeline::time::now() + 1_000_000_000;
+    servers.run(stores.forget_before(later)).unwrap();
+    assert_eq!(servers.run(servers.books().blocks()).unwrap().len(), 4, "no checkpoint has counted them");
+    let keep = |name: &str| {
+        let checkpoints = [(name.to_owned(), "{}".to_owned())].into();
+        servers.run(servers.books().keep_checkpoints(&checkpoints)).unwrap();
+        servers.run(stores.forget_before(later)).unwrap();
+        servers.run(servers.books().blocks()).unwrap().len()
+    };
+    assert_eq!((keep("2-3"), keep("3-0"), keep("3-3")), (4, 3, 1));
     let left = servers.run(servers.books().blocks()).unwrap();
     assert_eq!(left.iter().map(|row| row.first).collect::<Vec<_>>(), [3]);
     assert_eq!(servers.number(SUMS), 4);

@@ -141,6 +141,20 @@ impl Way for Separate {
         self.servers.run(truncate).unwrap();
     }
 
+    fn spoil_stores(&self) {
+        let cql = format!("TRUNCATE {}.orders", self.servers.config.cassandra.keyspace);
+        self.servers.run(self.servers.session().query_unpaged(cql, ())).unwrap();
+        let sql = "INSERT INTO sales_by_minute (minute, currency, source, state, category, orders) SELECT minute, currency, \
+                   source, state, category, 1 FROM sales_by_minute WHERE block = '' ORDER BY minute LIMIT 1";
+        self.servers.run(self.servers.client().query(sql).execute()).unwrap();
+    }
+
+    fn forget_blocks(&self) {
+        let sql = "ALTER TABLE sales_by_minute DELETE WHERE block != '' AND (partition, last) NOT IN (SELECT partition, \
+                   max(last) FROM sales_by_minute WHERE block != '' GROUP BY partition) SETTINGS mutations_sync = 1";
+        self.servers.run(self.servers.client().query(sql).execute()).unwrap();
+    }
+
     fn age_blocks(&self) {
         let sql = "ALTER TABLE sales_by_minute UPDATE inserted_at = inserted_at - INTERVAL 1 HOUR WHERE block != '' \
                    SETTINGS mutations_sync = 1";

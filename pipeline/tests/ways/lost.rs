@@ -47,7 +47,8 @@ fn stores_that_were_wiped_are_stored_again_from_the_log_when_an_operator_says_so
     let pipeline = place.start(&[SHORT]);
     let said = complaint(&pipeline, 2);
     assert!(
-        said.contains("offsets 0 to 2 were stored once") && said.contains("`pipeline recover stored`"),
+        said.contains("offsets 0 to 2 were stored once")
+            && said.contains("`pipeline recover stored --partition 2`"),
         "{said}"
     );
     assert_eq!(pipeline.terminate(), Some(0));
@@ -75,7 +76,7 @@ fn records_that_were_deleted_before_they_were_stored_are_accepted_by_name_and_st
     place.way().delete_records(3, 2);
     let pipeline = place.start(&[]);
     let said = complaint(&pipeline, 3);
-    let command = "`pipeline recover lost --from 0 --to 1`";
+    let command = "`pipeline recover lost --partition 3 --from 0 --to 1`";
     assert!(said.contains("offsets 0 to 1 were deleted from the log") && said.contains(command), "{said}");
     assert_eq!(pipeline.terminate(), Some(0));
     let recover = |to: &str, more: &[&str]| {

@@ -9,10 +9,12 @@ pub mod process;
 pub mod running;
 pub mod wait;
 
+mod checkpoint;
 mod dead;
 mod dimension;
 mod lost;
 mod orders;
+mod rebuild;
 mod records;
 mod retries;
 mod whereabouts;

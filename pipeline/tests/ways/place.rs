@@ -37,6 +37,12 @@ pub trait Way {
     /// Empties both stores, as a restore from nothing does.
     fn wipe_stores(&self);
 
+    /// Counts one order too many in one row of sums, and takes all orders out of the orders store.
+    fn spoil_stores(&self);
+
+    /// Deletes all block rows but the newest of each partition, as age does.
+    fn forget_blocks(&self);
+
     /// Makes the blocks look older than a processor of other rules may find them when it starts.
     fn age_blocks(&self);
 

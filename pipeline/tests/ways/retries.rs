@@ -80,5 +80,12 @@ fn a_repeat_beyond_the_window_counts_once_more_and_is_counted_as_that(place: &Pl
     assert_eq!((&total["orders"], &total["duplicates"]), (&5.into(), &1.into()), "{ledger:#}");
     assert_eq!(ledger["ids"]["beyond_window"], 1, "{ledger:#}");
     assert_eq!(total["stored_orders"], 4, "the orders store goes by the id");
+    assert_eq!((&total["beyond_window"], &ledger["balanced"]), (&1.into(), &true.into()), "{ledger:#}");
+    // So it is without the ids, and from a checkpoint on.
+    for more in [[].as_slice(), &["--checkpoint"], &[]] {
+        let ledger = place.ledger(&[&["--set", "process.window=2"], more].concat());
+        assert_eq!(ledger["total"]["beyond_window"], 1, "{ledger:#}");
+        assert_eq!(ledger["balanced"], true, "{ledger:#}");
+    }
     assert_eq!(pipeline.terminate(), Some(0));
 }

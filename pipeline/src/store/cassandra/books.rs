@@ -1,5 +1,6 @@
 //! What the orders store holds: its sums for the ledger, and one order for whoever asks.
 
+use super::rebuild::table_in_force;
 use super::row::{bucket, place};
 use super::schema::unavailable;
 use super::{connect, prepare};
@@ -53,7 +54,7 @@ impl CassandraBooks {
         config: &config::Cassandra,
         buckets: u32,
     ) -> Result<Self, StoreError> {
-        let table = format!("{}.orders", config.keyspace);
+        let table = format!("{}.{}", config.keyspace, table_in_force(&session, &config.keyspace).await?);
         let range = "token(hour, bucket) >= ? AND token(hour, bucket) <= ?";
         let paged = async |cql: &str| {
             let mut prepared = prepare(&session, cql).await?;
@@ -194,7 +195,7 @@ impl CassandraBooks {
         read: impl Fn((i64, i64)) -> F,
         mut take: impl FnMut(T),
     ) -> Result<(), StoreError> {
-        let mut left = ranges();
+        let mut left = ranges(RANGES);
         let mut under_way = FuturesUnordered::new();
         loop {
             while under_way.len() < RANGES_AT_ONCE
@@ -210,10 +211,10 @@ impl CassandraBooks {
     }
 }
 
-/// The ring of 64-bit tokens in ranges, each from its first token to its last.
-fn ranges() -> impl Iterator<Item = (i64, i64)> {
-    let step = u64::MAX / u64::from(RANGES) + 1;
-    (0..u64::from(RANGES)).map(move |number| {
+/// The ring of 64-bit tokens in so many ranges, a power of two, each from its first token to its last.
+pub(super) fn ranges(count: u32) -> impl Iterator<Item = (i64, i64)> {
+    let step = u64::MAX / u64::from(count) + 1;
+    (0..u64::from(count)).map(move |number| {
         let first = i64::MIN.wrapping_add_unsigned(number * step);
         (first, first.wrapping_add_unsigned(step - 1))
     })
@@ -235,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_ranges_are_the_whole_ring_without_a_gap() {
-        let ranges: Vec<_> = ranges().collect();
+        let ranges: Vec<_> = ranges(RANGES).collect();
         assert_eq!(ranges.len(), RANGES as usize);
         assert_eq!((ranges[0].0, ranges[63].1), (i64::MIN, i64::MAX));
         assert!(ranges.windows(2).all(|pair| pair[0].1 + 1 == pair[1].0));

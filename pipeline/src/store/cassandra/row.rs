@@ -10,7 +10,7 @@ const HOUR_NS: i64 = 3_600_000_000_000;
 const HOUR_MS: i64 = 3_600_000;
 
 /// The columns are in the order of [`OrderRow`]'s fields.
-pub(super) const INSERT: &str = "INSERT INTO {keyspace}.orders (hour, bucket, order_id, customer_id, source, quantity, \
+pub(super) const INSERT: &str = "INSERT INTO {table} (hour, bucket, order_id, customer_id, source, quantity, \
      total_minor, currency, state, store_id, product_id, category, created_at, received_at, topic, partition, offset) \
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?";
 
@@ -42,7 +42,12 @@ pub(super) struct OrderRow<'o> {
 
 /// The hour of an instant as Cassandra has it, and the bucket of an order id.
 pub(super) fn place(created_at: i64, order_id: &str, buckets: u32) -> (CqlTimestamp, i32) {
-    (CqlTimestamp(created_at.div_euclid(HOUR_NS) * HOUR_MS), bucket(order_id, buckets))
+    (CqlTimestamp(hour(created_at)), bucket(order_id, buckets))
+}
+
+/// The hour of an instant, in Cassandra's milliseconds.
+pub fn hour(created_at: i64) -> i64 {
+    created_at.div_euclid(HOUR_NS) * HOUR_MS
 }
 
 /// The bucket of an order id.

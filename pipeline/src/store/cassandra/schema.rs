@@ -1,6 +1,6 @@
 //! Cassandra's part of the schema: applying it, and checking it.
 
-use super::{SERVER, connect};
+use super::{SERVER, connect, retention};
 use crate::config;
 use crate::store::StoreError;
 use crate::store::schema::{CASSANDRA, Remembered, Report, SchemaFile, Values};
@@ -48,6 +48,7 @@ pub async fn apply(config: &config::Cassandra, partitions: u32) -> Result<Report
         session.query_unpaged(insert, (name, value)).await.map_err(unavailable)?;
         report.lines.push(format!("{SERVER}: {name} = {value} from now on"));
     }
+    retention::apply(&session, config, &mut report).await?;
     Ok(report)
 }
 
@@ -76,7 +77,9 @@ pub(super) async fn check_with(
         return Ok(Report { lines: Vec::new(), wrong: vec![wrong] });
     }
     let remembered = remembered(session, &config.keyspace).await?;
-    Ok(remembered.check(SERVER, CASSANDRA, &values(config, partitions)))
+    let mut report = remembered.check(SERVER, CASSANDRA, &values(config, partitions));
+    retention::check(session, config, &mut report).await?;
+    Ok(report)
 }
 
 async fn run(session: &Session, config: &config::Cassandra, file: &SchemaFile) -> Result<(), StoreError> {

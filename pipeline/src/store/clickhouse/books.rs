@@ -1,7 +1,7 @@
 //! What the rollups hold, added up without waiting for the engine to merge.
 
 use super::lines::{BLOCK_ROWS, BLOCKS, BlockLine};
-use super::{RECIPE, all, client};
+use super::{CHECKPOINT, RECIPE, all, client, judged, within};
 use crate::block::{BlockRow, RecipeTexts};
 use crate::config;
 use crate::money::Currency;
@@ -61,9 +61,35 @@ impl ClickHouseBooks {
     /// # Errors
     /// What the server says.
     pub async fn recipes(&self) -> Result<RecipeTexts, StoreError> {
+        self.texts(RECIPE).await
+    }
+
+    /// The checkpoints that were kept.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn checkpoints(&self) -> Result<BTreeMap<String, String>, StoreError> {
+        self.texts(CHECKPOINT).await
+    }
+
+    /// Keeps checkpoints, as texts by their names.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn keep_checkpoints(&self, checkpoints: &BTreeMap<String, String>) -> Result<(), StoreError> {
+        let there = self.checkpoints().await?;
+        for (name, text) in checkpoints.iter().filter(|(name, _)| !there.contains_key(*name)) {
+            let insert = self.client.query("INSERT INTO schema_values VALUES (?, ?)");
+            let insert = insert.bind(format!("{CHECKPOINT}{name}")).bind(text);
+            within(&self.config, insert.execute()).await.map_err(judged)?;
+        }
+        Ok(())
+    }
+
+    async fn texts(&self, prefix: &str) -> Result<BTreeMap<String, String>, StoreError> {
         let sql = format!(
-            "SELECT substring(name, {}), any(value) FROM schema_values WHERE startsWith(name, '{RECIPE}') GROUP BY name",
-            RECIPE.len() + 1
+            "SELECT substring(name, {}), any(value) FROM schema_values WHERE startsWith(name, '{prefix}') GROUP BY name",
+            prefix.len() + 1
         );
         let found: Vec<(String, String)> = all(&self.client, &self.config, &sql).await?;
         Ok(found.into_iter().collect())

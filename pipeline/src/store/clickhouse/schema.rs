@@ -1,6 +1,6 @@
 //! ClickHouse's part of the schema: applying it, and checking it.
 
-use super::{SERVER, all, client_without_database, judged, within};
+use super::{SERVER, all, client_without_database, judged, retention, within};
 use crate::config;
 use crate::store::StoreError;
 use crate::store::schema::{CLICKHOUSE, Remembered, Report, SchemaFile, Values};
@@ -38,6 +38,7 @@ pub async fn apply(config: &config::ClickHouse, partitions: u32) -> Result<Repor
         within(config, client.query(&sql).bind(name).bind(value).execute()).await.map_err(judged)?;
         report.lines.push(format!("{SERVER}: {name} = {value} from now on"));
     }
+    retention::apply(&client, config, &mut report).await?;
     Ok(report)
 }
 
@@ -57,7 +58,9 @@ pub async fn check(config: &config::ClickHouse, partitions: u32) -> Result<Repor
             format!("{SERVER}: database {} has no schema; run `pipeline schema apply`", config.database);
         return Ok(Report { lines: Vec::new(), wrong: vec![wrong] });
     }
-    Ok(remembered(&client, config).await?.check(SERVER, CLICKHOUSE, &values(partitions)))
+    let mut report = remembered(&client, config).await?.check(SERVER, CLICKHOUSE, &values(partitions));
+    retention::check(&client, config, &mut report).await?;
+    Ok(report)
 }
 
 async fn run(client: &Client, config: &config::ClickHouse, file: &SchemaFile) -> Result<(), StoreError> {

@@ -1,7 +1,8 @@
 //! What the embedded stores hold, read beside their writer or without one.
 
+use super::rebuild::Rebuilt;
 use super::writer::{BLOCK_COLUMNS, block_row};
-use super::{check_layout, join, recipes, unavailable};
+use super::{CHECKPOINT, check_layout, join, recipes, texts, unavailable};
 use crate::block::{BlockRow, RecipeTexts};
 use crate::money::Currency;
 use crate::rollup::Sums;
@@ -86,6 +87,23 @@ impl Books for SqliteBooks {
         recipes(&self.connect()?).map_err(unavailable)
     }
 
+    async fn checkpoints(&self) -> Result<BTreeMap<String, String>, StoreError> {
+        texts(&self.connect()?, CHECKPOINT).map_err(unavailable)
+    }
+
+    async fn keep_checkpoints(&self, checkpoints: &BTreeMap<String, String>) -> Result<(), StoreError> {
+        let connection = self.connect()?;
+        let keep = || {
+            connection.execute_batch("PRAGMA query_only = OFF; BEGIN IMMEDIATE;")?;
+            for (name, text) in checkpoints {
+                let row = (format!("{CHECKPOINT}{name}"), text);
+                connection.execute("INSERT OR IGNORE INTO meta VALUES (?1, ?2)", row)?;
+            }
+            connection.execute_batch("COMMIT;")
+        };
+        keep().map_err(unavailable)
+    }
+
     async fn orders(&self, ends: &Ends) -> Result<BTreeMap<(u32, Currency), Sums>, StoreError> {
         // The totals are added up in two parts that cannot overflow: an order's total is at most 10^13.
         let ends: Vec<_> = ends.iter().map(|(partition, last)| format!("({partition}, {last})")).collect();
@@ -125,12 +143,31 @@ impl Books for SqliteBooks {
 }
 
 fn sales(connection: &Connection) -> rusqlite::Result<BTreeMap<SalesKey, Sums>> {
-    let sql = "SELECT currency, source, state, sum(orders), sum(quantity), sum(total_high), sum(total_low)
-               FROM sales_by_minute GROUP BY currency, source, state";
-    let mut select = connection.prepare(sql)?;
+    sums(connection, Rebuilt::Rollups, "sales_by_minute")
+}
+
+/// The sums of a table of rollups by currency, source and state, or of orders by currency alone.
+pub(super) fn sums(
+    connection: &Connection,
+    what: Rebuilt,
+    table: &str,
+) -> rusqlite::Result<BTreeMap<SalesKey, Sums>> {
+    let columns = match what {
+        Rebuilt::Rollups => "source, state, sum(orders), sum(quantity), sum(total_high), sum(total_low)",
+        // An order's total is at most 10^13, so that neither half overflows.
+        Rebuilt::Orders => {
+            "'', '', count(*), sum(quantity), sum(total_minor / 1000000), sum(total_minor % 1000000)"
+        }
+    };
+    let sql = format!("SELECT currency, {columns} FROM {table} GROUP BY 1, 2, 3");
+    let mut select = connection.prepare(&sql)?;
     let rows = select.query_map((), |row| {
         let key = SalesKey { currency: currency(row, 0)?, source: row.get(1)?, state: row.get(2)? };
-        let total_minor = join(row.get(5)?, row.get(6)?);
+        let (high, low): (i64, i64) = (row.get(5)?, row.get(6)?);
+        let total_minor = match what {
+            Rebuilt::Rollups => join(high, low),
+            Rebuilt::Orders => i128::from(high) * 1_000_000 + i128::from(low),
+        };
         let sums = Sums { orders: row.get::<_, i64>(3)?.cast_unsigned(), quantity: row.get(4)?, total_minor };
         Ok((key, sums))
     })?;

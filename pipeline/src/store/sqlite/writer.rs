@@ -16,7 +16,7 @@ const GROUP: usize = 16;
 pub(super) const BLOCK_COLUMNS: &str = "topic_id, partition, first, last, records, orders, duplicates, dead, quantity, \
      total_high, total_low, newest_created_at, newest_received_at, inserted_at, rules";
 
-const UPSERT_ORDER: &str =
+pub(super) const UPSERT_ORDER: &str =
     "INSERT INTO orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
      ON CONFLICT (order_id) DO UPDATE SET
         customer_id = excluded.customer_id, source = excluded.source, quantity = excluded.quantity,
@@ -26,7 +26,7 @@ const UPSERT_ORDER: &str =
         offset = excluded.offset
      WHERE excluded.received_at >= orders.received_at";
 
-const ADD_SUMS: &str = "INSERT INTO sales_by_minute VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+pub(super) const ADD_SUMS: &str = "INSERT INTO sales_by_minute VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
      ON CONFLICT (minute, currency, source, state, category) DO UPDATE SET
         orders = orders + excluded.orders, quantity = quantity + excluded.quantity,
         total_high = total_high + excluded.total_high + (total_low + excluded.total_low) / 1000000000000,
@@ -116,7 +116,11 @@ fn put(connection: &Connection, block: &Block) -> rusqlite::Result<BlockRow> {
     Ok(row)
 }
 
-fn upsert_order(upsert: &mut Statement<'_>, partition: u32, order: &StoredOrder) -> rusqlite::Result<usize> {
+pub(super) fn upsert_order(
+    upsert: &mut Statement<'_>,
+    partition: u32,
+    order: &StoredOrder,
+) -> rusqlite::Result<usize> {
     upsert.execute(params![
         &*order.order_id,
         order.customer_id,
@@ -135,7 +139,7 @@ fn upsert_order(upsert: &mut Statement<'_>, partition: u32, order: &StoredOrder)
     ])
 }
 
-fn add_sums(add: &mut Statement<'_>, key: &SumKey, sums: &Sums) -> rusqlite::Result<usize> {
+pub(super) fn add_sums(add: &mut Statement<'_>, key: &SumKey, sums: &Sums) -> rusqlite::Result<usize> {
     let (high, low) = split(sums.total_minor);
     add.execute(params![
         key.minute,
@@ -150,7 +154,7 @@ fn add_sums(add: &mut Statement<'_>, key: &SumKey, sums: &Sums) -> rusqlite::Res
     ])
 }
 
-fn insert_block(connection: &Connection, row: &BlockRow) -> rusqlite::Result<usize> {
+pub(super) fn insert_block(connection: &Connection, row: &BlockRow) -> rusqlite::Result<usize> {
     let (high, low) = split(row.total_minor);
     let sql = format!(
         "INSERT INTO blocks ({BLOCK_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"

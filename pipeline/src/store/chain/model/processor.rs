@@ -36,7 +36,7 @@ impl World {
                 let newest_first = model.without(Rule::CommittedBeforeNewest);
                 let (newest, committed) = if newest_first { (told, self.committed) } else { (newest, told) };
                 let log = Bounds { first: 0, end: model.records };
-                match Position::resume("", newest.map(row).as_ref(), committed, log) {
+                match Position::resume(("", 0), newest.map(row).as_ref(), committed, log) {
                     Ok(position) => (one.position, one.at) = (position, At::Block),
                     Err(_) => world.lost = true,
                 }
