@@ -257,7 +257,7 @@ impl Config {
 mod tests {
     use super::*;
 
-    fn flags(pairs: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+    pub(super) fn flags(pairs: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
         let pairs: Vec<_> =
             pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         Layers::load(None, None, [], &pairs).and_then(|layers| Config::read(&layers))

@@ -22,14 +22,7 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ConfigErrors, Layers};
-    use super::*;
-
-    fn flags(pairs: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
-        let pairs: Vec<_> =
-            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        Layers::load(None, None, [], &pairs).and_then(|layers| Config::read(&layers))
-    }
+    use crate::config::tests::flags;
 
     #[test]
     fn nothing_goes_before_what_the_log_still_has() {

@@ -1,5 +1,6 @@
 //! The consumer group, as an operator sees it from outside.
 
+use super::members::client_ids;
 use super::{consumer_config, unavailable};
 use crate::config::Kafka;
 use crate::log::LogError;
@@ -11,8 +12,7 @@ use rdkafka::{Offset, TopicPartitionList};
 /// # Errors
 /// Where no broker answers.
 pub fn members(kafka: &Kafka) -> Result<usize, LogError> {
-    let groups = consumer(kafka)?.fetch_group_list(Some(&kafka.group), kafka.timeout).map_err(unavailable)?;
-    Ok(groups.groups().iter().map(|group| group.members().len()).sum())
+    Ok(client_ids(&consumer(kafka)?, &kafka.group, kafka.timeout)?.len())
 }
 
 /// Commits a position in the name of the group, which must have no members. It blocks.
@@ -20,7 +20,8 @@ pub fn members(kafka: &Kafka) -> Result<usize, LogError> {
 /// # Errors
 /// Where a processor is a member, or no broker answers.
 pub fn commit_for(kafka: &Kafka, partition: u32, next: i64) -> Result<(), LogError> {
-    let members = members(kafka)?;
+    let consumer = consumer(kafka)?;
+    let members = client_ids(&consumer, &kafka.group, kafka.timeout)?.len();
     if members > 0 {
         return Err(LogError::Refused(format!(
             "group {} has {members} members: stop the processors first",
@@ -30,7 +31,7 @@ pub fn commit_for(kafka: &Kafka, partition: u32, next: i64) -> Result<(), LogErr
     let mut list = TopicPartitionList::new();
     let number = i32::try_from(partition).unwrap_or(i32::MAX);
     list.add_partition_offset(&kafka.topic, number, Offset::Offset(next)).map_err(unavailable)?;
-    consumer(kafka)?.commit(&list, CommitMode::Sync).map_err(unavailable)
+    consumer.commit(&list, CommitMode::Sync).map_err(unavailable)
 }
 
 fn consumer(kafka: &Kafka) -> Result<BaseConsumer, LogError> {

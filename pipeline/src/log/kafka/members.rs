@@ -21,6 +21,20 @@ fn other<'m>(members: impl IntoIterator<Item = &'m str>, rules: &str) -> Option<
     known.map(|(_, other)| other).find(|other| *other != rules)
 }
 
+/// The client ids of a group's members. It blocks.
+///
+/// # Errors
+/// Where no broker answers.
+pub(super) fn client_ids<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    group: &str,
+    timeout: Duration,
+) -> Result<Vec<String>, LogError> {
+    let found = consumer.fetch_group_list(Some(group), timeout).map_err(super::unavailable)?;
+    let members = found.groups().iter().flat_map(|group| group.members());
+    Ok(members.map(|member| member.client_id().to_owned()).collect())
+}
+
 /// Asks who is in the group.
 ///
 /// # Errors
@@ -31,9 +45,7 @@ pub(super) fn refuse_others<C: ConsumerContext>(
     rules: &str,
     timeout: Duration,
 ) -> Result<(), LogError> {
-    let found = consumer.fetch_group_list(Some(group), timeout).map_err(super::unavailable)?;
-    let members = found.groups().iter().flat_map(|group| group.members());
-    match other(members.map(|member| member.client_id()), rules) {
+    match other(client_ids(consumer, group, timeout)?.iter().map(String::as_str), rules) {
         None => Ok(()),
         Some(other) => Err(LogError::Refused(format!(
             "a processor with the rules {other} is in the group {group}; this one has {rules}, and processors of \
