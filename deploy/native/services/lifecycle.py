@@ -19,6 +19,9 @@ from services.supervisor import Supervisor
 POLL_S = 0.25
 LOG_LINES = 30
 PORT_WAIT_S = 5
+# States of supervisord: those that it leaves by itself no more, and those in which it can be told to stop a service.
+AT_REST = ("STOPPED", "FATAL")
+STOPPABLE = ("STARTING", "RUNNING", "BACKOFF")
 # The stores before the log: what still writes to them finds the log there, not the other way round.
 STOP_ORDER = (("cassandra", "clickhouse"), ("kafka", "kafka-2", "kafka-3"))
 # Cassandra at its default heap, Kafka and ClickHouse under load.
@@ -185,17 +188,21 @@ def stop(settings: Settings, names: list[str]) -> int:
 
 def _stop_services(supervisor: Supervisor, names: list[str], wait_s: float) -> list[str]:
     """Returns those that still run."""
-    states = supervisor.states()
-    known = [name for name in names if name in states]
-    for name in known:
-        if states[name]["statename"] in ("STARTING", "RUNNING", "BACKOFF"):
-            supervisor.stop_service(name)
+    known = set(names) & set(supervisor.states())
     deadline = time.monotonic() + wait_s
-    while left := [name for name, state in supervisor.states().items() if name in known and state["pid"]]:
+    while left := {
+        name: state["statename"]
+        for name, state in supervisor.states().items()
+        if name in known and state["statename"] not in AT_REST
+    }:
+        # Again and again: one that has just ended by itself is started anew before it can be told to stay down.
+        for name, state in left.items():
+            if state in STOPPABLE:
+                supervisor.stop_service(name)
         if time.monotonic() > deadline:
             break
         time.sleep(0.1)
-    return left
+    return list(left)
 
 
 def _stop(settings: Settings, supervisor: Supervisor) -> None:

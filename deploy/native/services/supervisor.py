@@ -17,6 +17,8 @@ from services.settings import Settings, StackError
 
 START_TIMEOUT_S = 20
 CALL_TIMEOUT_S = 10
+# The code of supervisord's fault for a process that is not there to be stopped.
+NOT_RUNNING = 70
 
 
 class _Connection(http.client.HTTPConnection):
@@ -86,7 +88,12 @@ class Supervisor:
         self._call("startProcess", name, False)
 
     def stop_service(self, name: str) -> None:
-        self._call("stopProcess", name, False)
+        """Returns at once. One that has ended in the meantime is no error."""
+        try:
+            self._call("stopProcess", name, False)
+        except StackError as error:
+            if not isinstance(fault := error.__cause__, xmlrpc.client.Fault) or fault.faultCode != NOT_RUNNING:
+                raise
 
     def states(self) -> dict[str, dict[str, Any]]:
         """What supervisord knows of each service: statename, pid, start, now, description."""

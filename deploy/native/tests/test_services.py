@@ -13,8 +13,9 @@ import threading
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, cast
 
-from services import cassandra, clickhouse, fetch, java, kafka, processes, supervisor, wire
+from services import cassandra, clickhouse, fetch, java, kafka, lifecycle, processes, supervisor, wire
 from services.service import Service
 from services.settings import NATIVE, Settings, StackError, parse_versions, read_settings
 
@@ -210,6 +211,30 @@ class Frames(unittest.TestCase):
                 with self.assertRaises((ValueError, ConnectionError, struct.error)):
                     check()
             thread.join(10)
+
+
+class Restarting:
+    """A supervisor whose service has just ended, and is started anew before it is told to stay down."""
+
+    def __init__(self) -> None:
+        self.seen = iter(["EXITED", "STARTING", "STARTING", "STOPPING", "STOPPED"])
+        self.state, self.stopped = "RUNNING", 0
+
+    def states(self) -> dict[str, dict[str, object]]:
+        self.state = next(self.seen, self.state)
+        return {"cassandra": {"statename": self.state, "pid": 0 if self.state in ("EXITED", "STOPPED") else 7}}
+
+    def stop_service(self, name: str) -> None:
+        assert self.state == "STARTING", self.state
+        self.stopped += 1
+
+
+class Stopping(unittest.TestCase):
+    def test_a_service_that_is_about_to_be_restarted_is_told_again_to_stay_down(self) -> None:
+        supervisor = Restarting()
+        self.assertEqual(lifecycle._stop_services(cast(Any, supervisor), ["cassandra"], 5), [])
+        self.assertGreaterEqual(supervisor.stopped, 1)
+        self.assertEqual(supervisor.state, "STOPPED")
 
 
 class Processes(unittest.TestCase):
