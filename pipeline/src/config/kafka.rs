@@ -17,6 +17,7 @@ pub struct Kafka {
     pub retention: Duration,
     pub dead_retention: Duration,
     pub timeout: Duration,
+    pub coordinator_timeout: Duration,
     pub client: Settings,
     pub producer: Settings,
     pub consumer: Settings,
@@ -35,6 +36,7 @@ impl Kafka {
             retention: read.duration("kafka.retention"),
             dead_retention: read.duration("kafka.dead_retention"),
             timeout: read.duration("kafka.timeout"),
+            coordinator_timeout: read.duration("kafka.coordinator_timeout"),
             client: read.settings("kafka.client."),
             producer: read.settings("kafka.producer."),
             consumer: read.settings("kafka.consumer."),
@@ -54,5 +56,6 @@ impl Kafka {
         let replicas = (1..=self.replication_factor).contains(&self.min_insync_replicas);
         read.require("kafka.min_insync_replicas", replicas, "1 to kafka.replication_factor");
         read.require("kafka.timeout", !self.timeout.is_zero(), "more than 0");
+        read.require("kafka.coordinator_timeout", !self.coordinator_timeout.is_zero(), "more than 0");
     }
 }

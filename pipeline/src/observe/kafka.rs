@@ -25,6 +25,7 @@ pub struct KafkaMetrics {
     throttle_seconds: ByClient<SecondsGauge>,
     errors: ByClient<Counter>,
     pub rebalances: Counter,
+    pub consumers_replaced: Counter,
     pub fetch_queue_messages: Family<Label, Gauge>,
     pub fetch_queue_bytes: Family<Label, Gauge>,
 }
@@ -64,6 +65,12 @@ impl KafkaMetrics {
             ),
             errors: add(it, "log_client_errors", "Errors that librdkafka reported", Family::default()),
             rebalances: add(it, "log_rebalances", "Changes of the assigned partitions", Counter::default()),
+            consumers_replaced: add(
+                it,
+                "log_consumers_replaced",
+                "Consumers that could not get back into the group and were made anew",
+                Counter::default(),
+            ),
             fetch_queue_messages: add(
                 it,
                 "log_fetch_queue_messages",

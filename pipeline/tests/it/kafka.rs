@@ -14,6 +14,7 @@ use pipeline::log::{
 use pipeline::observe::manage::Observed;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -213,6 +214,45 @@ fn members_share_the_partitions_and_one_that_leaves_gives_them_back() {
         let mut numbers = numbers;
         numbers.sort_unstable();
         assert_eq!(back, numbers);
+    });
+}
+
+/// The group's coordinator is not to be found, though the broker answers everything else: the consumer is made anew until
+/// one finds it, and that one is a member like any other.
+#[test]
+fn a_member_that_finds_no_coordinator_is_made_anew() {
+    let cluster = Cluster::start(&[
+        ("kafka.coordinator_timeout", "1s"),
+        ("kafka.client.statistics.interval.ms", "100"),
+    ]);
+    let observed = Observed::default();
+    let away = vec![RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE; 100_000];
+    cluster.mock.request_errors(RDKafkaApiKey::FindCoordinator, &away);
+    block_on(async {
+        let producer = kafka::start(&cluster.config.kafka, &cluster.config.log, &observed).unwrap();
+        let sent = producer.log.publish(records((0..60).map(|n| format!("order-{n}")))).wait().await;
+        assert_eq!(sent, Deliveries::All(Delivery::Durable));
+        let mut member = KafkaConsumer::join(&cluster.config.kafka, "topic".into(), &observed).unwrap();
+        let until = std::time::Instant::now() + Duration::from_secs(20);
+        while observed.metrics.kafka.consumers_replaced.get() < 2 {
+            assert!(std::time::Instant::now() < until, "the consumer is not made anew");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        cluster.mock.clear_request_errors(RDKafkaApiKey::FindCoordinator);
+        let mut readers = Vec::new();
+        while readers.is_empty() {
+            match tokio::time::timeout(Duration::from_secs(20), member.next()).await.unwrap().unwrap() {
+                Assignment::Assigned(assigned) => readers = assigned,
+                Assignment::Revoked(numbers) => {
+                    assert!(numbers.is_empty(), "{numbers:?} were never assigned")
+                }
+            }
+        }
+        let mut found = 0;
+        for reader in &mut readers {
+            found += read_all(reader, 0).await.len();
+        }
+        assert_eq!((readers.len(), found), (6, 60));
     });
 }
 

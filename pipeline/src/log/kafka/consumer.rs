@@ -43,6 +43,8 @@ impl fmt::Debug for KafkaConsumer {
 pub(super) struct Group {
     listener: Listener,
     changes: mpsc::UnboundedSender<Change>,
+    /// Whether another consumer has taken this one's place, so that its changes concern nobody.
+    replaced: AtomicBool,
     /// The group and the rules that its members must have, where that matters.
     rules: Option<(String, String)>,
     /// The consumer that this is the context of, set once, right after both are made.
@@ -50,6 +52,77 @@ pub(super) struct Group {
 }
 
 type Change = Result<Assignment<KafkaReader>, LogError>;
+
+/// What a consumer is made of, so that it can be made anew.
+struct Membership {
+    kafka: Kafka,
+    topic_id: String,
+    settings: ClientConfig,
+    rules: Option<String>,
+    observed: Observed,
+}
+
+impl Membership {
+    /// A consumer that is in no group yet.
+    fn open(
+        &self,
+        changes: mpsc::UnboundedSender<Change>,
+    ) -> Result<(Arc<BaseConsumer<Group>>, Arc<Place>), LogError> {
+        let listener = Listener::new("consumer", &self.observed);
+        let rules = self.rules.as_ref().map(|rules| (self.kafka.group.clone(), rules.clone()));
+        let replaced = AtomicBool::new(false);
+        let group = Group { listener, changes, replaced, rules, member: OnceLock::new() };
+        let consumer: BaseConsumer<Group> = self
+            .settings
+            .create_with_context(group)
+            .map_err(|error| LogError::Refused(format!("kafka.consumer: {error}")))?;
+        let (topic, timeout) = (self.kafka.topic.clone(), self.kafka.timeout);
+        let name = CString::new(topic.as_str())
+            .map_err(|_| LogError::Refused("kafka.topic has a zero byte".into()))?;
+        let place = Arc::new(Place { topic, name, id: self.topic_id.clone(), timeout });
+        let consumer = Arc::new(consumer);
+        let member = (Arc::downgrade(&consumer), Arc::clone(&place));
+        if consumer.context().member.set(member).is_err() {
+            return Err(LogError::Refused("the consumer was opened twice".into()));
+        }
+        Ok((consumer, place))
+    }
+
+    /// A consumer that joins the group.
+    fn join(&self, changes: mpsc::UnboundedSender<Change>) -> Result<Arc<BaseConsumer<Group>>, LogError> {
+        let (consumer, _) = self.open(changes)?;
+        consumer.subscribe(&[&self.kafka.topic]).map_err(unavailable)?;
+        Ok(consumer)
+    }
+
+    /// Puts another consumer in the place of one that cannot get back into the group. The former one is given back by a
+    /// thread of its own, since what it waits for may never come.
+    fn replace(
+        &self,
+        former: Arc<BaseConsumer<Group>>,
+    ) -> Result<Arc<BaseConsumer<Group>>, Arc<BaseConsumer<Group>>> {
+        let context = former.context();
+        let consumer = match self.join(context.changes.clone()) {
+            Ok(consumer) => consumer,
+            Err(error) => {
+                tracing::error!(%error, "the group's consumer is lost, and another cannot be made");
+                return Err(former);
+            }
+        };
+        context.replaced.store(true, Ordering::Relaxed);
+        let held = former.assignment().map(|list| numbers(&list)).unwrap_or_default();
+        let _ = context.changes.send(Ok(Assignment::Revoked(held)));
+        context.listener.replaced();
+        tracing::error!(
+            "the group's consumer could not find its coordinator though brokers answer; another takes its place"
+        );
+        let given_back = thread::Builder::new().name("former".into()).spawn(move || drop(former));
+        if let Err(error) = given_back {
+            tracing::error!(%error, "the former consumer stays");
+        }
+        Ok(consumer)
+    }
+}
 
 impl KafkaConsumer {
     /// Joins the group, to read the topic of an id (see [`super::topic_id`]), unless a member of it has other rules.
@@ -64,10 +137,18 @@ impl KafkaConsumer {
     ) -> Result<Self, LogError> {
         let mut settings = consumer_config(kafka)?;
         settings.set("client.id", members::client_id(kafka, rules));
-        let (consumer, _, changes) = open(kafka, topic_id, observed, settings, Some(rules))?;
+        let membership = Membership {
+            kafka: kafka.clone(),
+            topic_id,
+            settings,
+            rules: Some(rules.to_owned()),
+            observed: observed.clone(),
+        };
+        let (sender, changes) = mpsc::unbounded_channel();
+        let (consumer, _) = membership.open(sender)?;
         members::refuse_others(&consumer, &kafka.group, rules, kafka.timeout)?;
         consumer.subscribe(&[&kafka.topic]).map_err(unavailable)?;
-        Self::follow(consumer, changes)
+        Self::follow(consumer, changes, Some(membership))
     }
 
     /// Joins the group, whatever rules its members have.
@@ -75,9 +156,12 @@ impl KafkaConsumer {
     /// # Errors
     /// Where a setting is wrong.
     pub fn join(kafka: &Kafka, topic_id: String, observed: &Observed) -> Result<Self, LogError> {
-        let (consumer, _, changes) = open(kafka, topic_id, observed, consumer_config(kafka)?, None)?;
-        consumer.subscribe(&[&kafka.topic]).map_err(unavailable)?;
-        Self::follow(consumer, changes)
+        let settings = consumer_config(kafka)?;
+        let (kafka, observed) = (kafka.clone(), observed.clone());
+        let membership = Membership { kafka, topic_id, settings, rules: None, observed };
+        let (sender, changes) = mpsc::unbounded_channel();
+        let consumer = membership.join(sender)?;
+        Self::follow(consumer, changes, Some(membership))
     }
 
     /// Readers of all partitions that take no part in the group, as the ledger wants them, and what keeps them going.
@@ -91,24 +175,33 @@ impl KafkaConsumer {
     ) -> Result<(Vec<KafkaReader>, Self), LogError> {
         let mut settings = consumer_config(kafka)?;
         settings.set("enable.partition.eof", "true");
-        let (consumer, place, changes) = open(kafka, topic_id, &Observed::default(), settings, None)?;
+        let membership = Membership {
+            kafka: kafka.clone(),
+            topic_id,
+            settings,
+            rules: None,
+            observed: Observed::default(),
+        };
+        let (sender, changes) = mpsc::unbounded_channel();
+        let (consumer, place) = membership.open(sender)?;
         let mut all = TopicPartitionList::new();
         for partition in 0..log.partitions {
             all.add_partition(&kafka.topic, i32::try_from(partition).unwrap_or(i32::MAX));
         }
         let readers = assign(&consumer, &place, &all, |consumer, list| consumer.assign(list))?;
-        Ok((readers, Self::follow(consumer, changes)?))
+        Ok((readers, Self::follow(consumer, changes, None)?))
     }
 
     fn follow(
         consumer: Arc<BaseConsumer<Group>>,
         changes: mpsc::UnboundedReceiver<Change>,
+        membership: Option<Membership>,
     ) -> Result<Self, LogError> {
         let stopped = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&stopped);
         let poller = thread::Builder::new()
             .name("consume".into())
-            .spawn(move || poll(&consumer, &stop))
+            .spawn(move || poll(consumer, membership.as_ref(), &stop))
             .map_err(unavailable)?;
         Ok(Self { changes, stopped, poller: Some(poller) })
     }
@@ -134,35 +227,14 @@ impl Consume for KafkaConsumer {
     }
 }
 
-type Opened = (Arc<BaseConsumer<Group>>, Arc<Place>, mpsc::UnboundedReceiver<Change>);
-
-fn open(
-    kafka: &Kafka,
-    id: String,
-    observed: &Observed,
-    settings: ClientConfig,
-    rules: Option<&str>,
-) -> Result<Opened, LogError> {
-    let (sender, changes) = mpsc::unbounded_channel();
-    let listener = Listener::new("consumer", observed);
-    let rules = rules.map(|rules| (kafka.group.clone(), rules.to_owned()));
-    let group = Group { listener, changes: sender, rules, member: OnceLock::new() };
-    let consumer: BaseConsumer<Group> = settings
-        .create_with_context(group)
-        .map_err(|error| LogError::Refused(format!("kafka.consumer: {error}")))?;
-    let name = CString::new(kafka.topic.as_str())
-        .map_err(|_| LogError::Refused("kafka.topic has a zero byte".into()))?;
-    let place = Arc::new(Place { topic: kafka.topic.clone(), name, id, timeout: kafka.timeout });
-    let consumer = Arc::new(consumer);
-    let member = (Arc::downgrade(&consumer), Arc::clone(&place));
-    if consumer.context().member.set(member).is_err() {
-        return Err(LogError::Refused("the consumer was opened twice".into()));
-    }
-    Ok((consumer, place, changes))
-}
-
-fn poll(consumer: &BaseConsumer<Group>, stopped: &AtomicBool) {
+/// Polls until it is stopped. A member of a group that has lost its coordinator for too long is replaced.
+fn poll(mut consumer: Arc<BaseConsumer<Group>>, membership: Option<&Membership>, stopped: &AtomicBool) {
     while !stopped.load(Ordering::Relaxed) {
+        if let Some(membership) = membership
+            && consumer.context().listener.lost_coordinator() > membership.kafka.coordinator_timeout
+        {
+            consumer = membership.replace(consumer).unwrap_or_else(|former| former);
+        }
         match consumer.poll(POLL) {
             None => {}
             Some(Ok(message)) => {
@@ -187,11 +259,11 @@ fn assign(
     partitions: &TopicPartitionList,
     how: impl FnOnce(&BaseConsumer<Group>, &TopicPartitionList) -> KafkaResult<()>,
 ) -> Result<Vec<KafkaReader>, LogError> {
-    let numbers: Vec<i32> = partitions.elements().iter().map(|element| element.partition()).collect();
+    let partitions: Vec<i32> = partitions.elements().iter().map(|element| element.partition()).collect();
     let mut readers = Vec::new();
     let mut at_end = TopicPartitionList::new();
     let mut answers = true;
-    for partition in numbers {
+    for partition in partitions {
         let queue = PartitionQueue::take(consumer, &place.name, partition)
             .ok_or_else(|| LogError::Unavailable(format!("partition {partition} has no queue")))?;
         readers.push(KafkaReader::new(queue, Arc::clone(place), partition));
@@ -210,11 +282,22 @@ fn assign(
     Ok(readers)
 }
 
+fn numbers(list: &TopicPartitionList) -> Vec<u32> {
+    list.elements().iter().filter_map(|element| u32::try_from(element.partition()).ok()).collect()
+}
+
 impl Group {
     fn change(&self, consumer: &BaseConsumer<Self>, assigned: bool, list: &TopicPartitionList) {
         let cooperative = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
-        let numbers: Vec<u32> =
-            list.elements().iter().filter_map(|element| u32::try_from(element.partition()).ok()).collect();
+        let numbers = numbers(list);
+        let unassign = || if cooperative { consumer.incremental_unassign(list) } else { consumer.unassign() };
+        if self.replaced.load(Ordering::Relaxed) {
+            // It gives back what it had, so that it can end; nobody reads by it any more.
+            if let Err(error) = unassign() {
+                tracing::warn!(%error, "a consumer that was replaced keeps its partitions");
+            }
+            return;
+        }
         tracing::info!(?numbers, assigned, "rebalanced");
         self.listener.rebalanced();
         let done = if assigned {
@@ -236,8 +319,7 @@ impl Group {
             // The readers are stopped before another member can have the partitions; that a block of theirs is still
             // on its way is what its token is for.
             let _ = self.changes.send(Ok(Assignment::Revoked(numbers)));
-            let done = if cooperative { consumer.incremental_unassign(list) } else { consumer.unassign() };
-            done.map_err(unavailable)
+            unassign().map_err(unavailable)
         };
         if let Err(error) = done {
             tracing::error!(%error, "the group's change could not be followed");

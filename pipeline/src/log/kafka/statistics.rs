@@ -9,6 +9,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Listens to one client.
 pub(super) struct Listener {
@@ -16,6 +17,8 @@ pub(super) struct Listener {
     observed: Observed,
     /// Why the brokers refuse the login, since they do.
     refused: Mutex<Option<String>>,
+    /// Since when the group's coordinator has been out of reach, by all statistics since then.
+    lost: Mutex<Option<Instant>>,
 }
 
 /// The part of librdkafka's statistics that is shown (its STATISTICS.md says what each means).
@@ -27,6 +30,16 @@ struct Statistics {
     brokers: BTreeMap<String, Broker>,
     #[serde(default)]
     topics: BTreeMap<String, Topic>,
+    cgrp: Option<Coordinator>,
+}
+
+/// What a member of a group knows of the group's coordinator.
+#[derive(Deserialize)]
+struct Coordinator {
+    state: String,
+    /// Milliseconds since the state changed.
+    #[serde(default)]
+    stateage: u64,
 }
 
 #[derive(Deserialize)]
@@ -76,7 +89,7 @@ struct Partition {
 
 impl Listener {
     pub(super) fn new(client: &'static str, observed: &Observed) -> Self {
-        Self { client, observed: observed.clone(), refused: Mutex::default() }
+        Self { client, observed: observed.clone(), refused: Mutex::default(), lost: Mutex::default() }
     }
 
     fn metrics(&self) -> &KafkaMetrics {
@@ -85,6 +98,29 @@ impl Listener {
 
     pub(super) fn rebalanced(&self) {
         self.metrics().rebalances.inc();
+    }
+
+    pub(super) fn replaced(&self) {
+        self.metrics().consumers_replaced.inc();
+    }
+
+    /// For how long the group's coordinator has been out of reach although a broker answers the producer of this
+    /// process; no time at all where none does, since then there is nothing to be found.
+    pub(super) fn lost_coordinator(&self) -> Duration {
+        if self.metrics().brokers_up("producer").get() == 0 {
+            return Duration::ZERO;
+        }
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// It looks for its coordinator by turns of asking and waiting, so the state's own age says too little.
+    fn follow(&self, coordinator: Option<&Coordinator>) {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        *lost = match coordinator.filter(|coordinator| coordinator.state != "up") {
+            Some(away) => lost.or_else(|| Instant::now().checked_sub(Duration::from_millis(away.stateage))),
+            None => None,
+        };
     }
 
     pub(super) fn complain(&self, code: RDKafkaErrorCode, reason: &str) {
@@ -112,6 +148,7 @@ impl Listener {
             Ok(statistics) => statistics,
             Err(error) => return tracing::error!(%error, "librdkafka's statistics cannot be read"),
         };
+        self.follow(statistics.cgrp.as_ref());
         let metrics = self.metrics();
         let client = self.client;
         metrics.queue_messages(client).set(statistics.msg_cnt);
@@ -192,6 +229,25 @@ mod tests {
         }
         assert!(!text.contains("tillflow_log_fetch_queue_messages{partition=\"1\"}"), "{text}");
         assert!(observed.health.complaints().is_empty(), "a broker is up");
+    }
+
+    #[test]
+    fn a_coordinator_is_lost_only_while_a_broker_answers() {
+        let observed = Observed::default();
+        let (consumer, producer) =
+            (Listener::new("consumer", &observed), Listener::new("producer", &observed));
+        let group = |state: &str| {
+            format!(
+                r#"{{"msg_cnt":0,"msg_size":0,"cgrp":{{"state":"{state}","stateage":41000,"join_state":"init"}}}}"#
+            )
+        };
+        consumer.read(group("query-coord").as_bytes());
+        assert_eq!(consumer.lost_coordinator(), Duration::ZERO, "no broker answers anybody");
+        producer.read(JSON.as_bytes());
+        consumer.read(group("wait-coord").as_bytes());
+        assert!(consumer.lost_coordinator() >= Duration::from_secs(41));
+        consumer.read(group("up").as_bytes());
+        assert_eq!(consumer.lost_coordinator(), Duration::ZERO);
     }
 
     #[test]
