@@ -11,6 +11,7 @@ mod members;
 mod native;
 mod publisher;
 mod reader;
+mod rebalance;
 mod said;
 mod statistics;
 mod topics;

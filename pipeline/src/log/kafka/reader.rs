@@ -2,8 +2,8 @@
 
 mod batch;
 
-use super::consumer::Group;
 use super::native::{PartitionQueue, known_end};
+use super::rebalance::Group;
 use super::unavailable;
 use crate::log::{Bounds, LogError, LogRecord, ReadLimit, ReadPartition};
 use batch::Batch;
