@@ -10,11 +10,11 @@ import sys
 from contextlib import suppress
 
 from services import cassandra, fetch, kafka, processes
-from services.lifecycle import LOG_LINES, all_services, down, locked, not_ready, stop, tail, up
+from services.lifecycle import LOG_LINES, all_services, chosen, down, locked, not_ready, stop, tail, up
+from services.options import OPTIONS, parse
 from services.settings import HOST, Settings, StackError, read_settings
 from services.supervisor import Supervisor
 
-SERVICES = ("kafka", "cassandra", "clickhouse")
 TOOLS = {
     "kafka-topics": "Kafka's own tool for topics",
     "kafka-tool": "any other of Kafka's tools, by the name of its class",
@@ -46,22 +46,26 @@ def parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    up_ = add("up", lambda settings, o: up(settings, o.service), "fetch what is missing, start all services, wait until each is ready")
+    up_ = add("up", lambda settings, o: up(settings, o.service, parse(o.with_)), "fetch what is missing, start all services, wait until each is ready")
     up_.add_argument("service", nargs="*", help="start these alone")
+    beside = "; ".join(f"{name}: {option.text}" for name, option in OPTIONS.items())
+    help_ = f"bring these up beside the stack, until it goes down ({beside})"
+    up_.add_argument("--with", dest="with_", metavar="NAME,...", default="", help=help_)
     add("down", lambda settings, _: down(settings), "stop all services and leave no process")
     stop_ = add("stop", lambda settings, o: stop(settings, o.service), "stop services; they stay down until the next `up`")
     stop_.add_argument("service", nargs="+")
     add("status", status, "show each service; exit 1 unless all are ready")
     logs_ = add("logs", logs, "show the end of the logs")
-    logs_.add_argument("service", nargs="?", choices=[*SERVICES, "kafka-2", "kafka-3", "supervisord"])
+    logs_.add_argument("service", nargs="?")
     logs_.add_argument("-f", "--follow", action="store_true", help="go on showing what is logged")
     logs_.add_argument("-n", "--lines", type=int, default=LOG_LINES)
     add("env", env, "print the variables that point `pipeline` at this stack, to be evaluated by a shell")
     clean_ = add("clean", clean, "remove the data, configuration and logs of a stack that is down")
     clean_.add_argument("--all", action="store_true", help="remove the downloads too, which other stacks may use")
     fetch_ = add("fetch", fetch_all, "download and verify what `up` needs, and start nothing")
+    fetch_.add_argument("--with", dest="with_", metavar="NAME,...", default="", help="what `up --with` the same needs, too")
     fetch_.add_argument("--write-checksums", action="store_true", help="list what Maven gives as the jars to expect")
-    add("ready", ready, "exit 0 if the service is ready").add_argument("service", choices=SERVICES)
+    add("ready", ready, "exit 0 if the service is ready").add_argument("service")
     for name, text in TOOLS.items():
         add(name, tool, text).set_defaults(name=name)
     return top
@@ -90,11 +94,10 @@ def status(settings: Settings, _options: argparse.Namespace) -> int:
 
 
 def logs(settings: Settings, options: argparse.Namespace) -> int:
-    names = [options.service] if options.service else [*SERVICES, "supervisord"]
-    files = [settings.logs / f"{name}.log" for name in names]
-    existing = [file for file in files if file.exists()]
+    files = sorted(settings.logs.glob("*.log"))
+    existing = [file for file in files if options.service in (None, file.stem)]
     if not existing:
-        raise StackError(f"there is no log in {settings.logs}")
+        raise StackError(f"there is no log{f' of {options.service}' if options.service else ''} in {settings.logs}")
     if options.follow:
         return subprocess.call(["tail", "-n", str(options.lines), "-F", *map(str, existing)])
     for file in existing:
@@ -150,11 +153,14 @@ def fetch_all(settings: Settings, options: argparse.Namespace) -> int:
     for service in fetch.JAR_VERSIONS:
         print(fetch.jars(settings, service))
     print(fetch.python(settings))
+    for name in parse(options.with_):
+        print(*OPTIONS[name].fetch(settings), sep="\n")
     return 0
 
 
 def ready(settings: Settings, options: argparse.Namespace) -> int:
-    service = next(service for service in all_services(settings) if service.name == options.service)
+    # A name that stands for several, as kafka may, is the first one's.
+    service = chosen(settings, [options.service])[0]
     reason = not_ready(service)
     if reason:
         print(f"stack: {service.name} is not ready: {reason}", file=sys.stderr)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from services import cassandra, clickhouse, fetch, java, kafka, processes
+from services import cassandra, clickhouse, fetch, java, kafka, options, processes
 from services.service import Service
 from services.settings import HOST, Settings, StackError
 from services.supervisor import Supervisor
@@ -29,7 +29,9 @@ MEMORY_NEEDED_MIB = 3500
 
 
 def all_services(settings: Settings) -> list[Service]:
-    return [*kafka.services(settings), cassandra.service(settings), clickhouse.service(settings)]
+    """The three that every stack has, and those that this one was brought up with."""
+    core = [*kafka.services(settings), cassandra.service(settings), clickhouse.service(settings)]
+    return core + options.services(settings)
 
 
 def chosen(settings: Settings, names: list[str]) -> list[Service]:
@@ -41,23 +43,34 @@ def chosen(settings: Settings, names: list[str]) -> list[Service]:
     return [service for service in services if not names or service.name in names or service.name.split("-")[0] in names]
 
 
-def up(settings: Settings, names: list[str]) -> int:
+def up(settings: Settings, names: list[str], with_: list[str]) -> int:
     """Starts what does not run, all or the named, and waits until each of them is ready; the exit code."""
     began = time.monotonic()
     java.check()
     with locked(settings):
-        every, services = all_services(settings), chosen(settings, names)
-        python = fetch.python(settings)
-        fetched = time.monotonic()
         supervisor = Supervisor(settings)
-        if supervisor.running():
-            if supervisor.configured_otherwise(every):
-                print("stack: it is up with other settings than these: `stack down` first to apply them", file=sys.stderr)
-        else:
+        running, before = supervisor.running(), options.remembered(settings)
+        # Of a stack that went down without a word nothing is remembered.
+        known = before if running else []
+        if running and supervisor.configured_otherwise(all_services(settings)):
+            print("stack: it is up with other settings than these: `stack down` first to apply them", file=sys.stderr)
+            if set(with_) - set(known):
+                return 1
+        wanted = [name for name in options.OPTIONS if name in {*known, *with_}]
+        for name in wanted:
+            options.OPTIONS[name].fetch(settings)
+        python = fetch.python(settings)
+        options.remember(settings, wanted)
+        every, services = all_services(settings), chosen(settings, names)
+        fetched = time.monotonic()
+        if not running:
             _end_leftovers(settings)
             _check_machine(services)
             settings.run.mkdir(parents=True, exist_ok=True)
             supervisor.start(python, every)
+        elif added := [service for service in every if service.name not in supervisor.states()]:
+            _check_machine(added)
+            supervisor.add(every)
         for service in services:
             if supervisor.states()[service.name]["statename"] in ("STOPPED", "EXITED", "FATAL"):
                 service.prepare()
@@ -66,12 +79,17 @@ def up(settings: Settings, names: list[str]) -> int:
     if failed:
         return 1
     print(f"all ready after {time.monotonic() - began:.1f} s ({fetched - began:.1f} s of it to fetch and verify)")
+    for service in services:
+        for line in service.greeting():
+            print(line)
     return 0
 
 
 def _wait_until_ready(settings: Settings, supervisor: Supervisor, services: list[Service], began: float) -> bool:
     """Prints each service as it gets ready; returns whether one failed, whose log it then shows."""
     waiting = {service.name: service for service in services}
+    # To prepare a service may take as long as to start it, and is not waiting.
+    deadline = time.monotonic() + settings.up_timeout_s
     reasons: dict[str, str] = {}
     while waiting:
         states = supervisor.states()
@@ -86,7 +104,7 @@ def _wait_until_ready(settings: Settings, supervisor: Supervisor, services: list
             if states[name]["statename"] == "FATAL":
                 _show_failure(settings, name, f"{name} does not start")
                 return True
-        if waiting and time.monotonic() - began > settings.up_timeout_s:
+        if waiting and time.monotonic() > deadline:
             for name in waiting:
                 _show_failure(settings, name, f"{name} is not ready after {settings.up_timeout_s:.0f} s: {reasons[name]}")
             return True
@@ -165,6 +183,7 @@ def down(settings: Settings) -> int:
             _stop(settings, supervisor)
         killed = processes.end(processes.of_stack(settings.home), 60)
     left = processes.of_stack(settings.home)
+    options.forget(settings)
     if left:
         raise StackError(f"processes are left: {', '.join(f'{i} ({processes.command_line(i)[:80]})' for i in left)}")
     if killed:
@@ -209,7 +228,9 @@ def _stop(settings: Settings, supervisor: Supervisor) -> None:
     cassandra_log = settings.logs / "cassandra.log"
     size = cassandra_log.stat().st_size if cassandra_log.exists() else 0
     ran = not_ready(cassandra.service(settings)) is None
-    for group in STOP_ORDER:
+    # What reads from the stores goes before them.
+    beside = supervisor.states().keys() - {name for group in STOP_ORDER for name in group}
+    for group in (sorted(beside), *STOP_ORDER):
         _stop_services(supervisor, list(group), 70)
     if ran and not _says(cassandra_log, size, cassandra.DRAINED):
         print("stack: Cassandra ended without being drained: it will replay its commit log", file=sys.stderr)

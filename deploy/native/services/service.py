@@ -12,7 +12,8 @@ class Service:
     """One process of the stack.
 
     `ready` speaks the service's own protocol and returns None, or why it is not ready. A service that ends within `start_s` counts as
-    failed to start; after three such ends in a row the supervisor gives up (FATAL). `stop_s` is how long it may take to stop by itself.
+    failed to start; after three such ends in a row the supervisor gives up (FATAL). `stop_s` is how long it may take to stop by itself. `greeting` is
+    what a person is told when it is ready: an address, and how to log in.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Service:
     stop_s: int
     memory: str
     data: Path
+    greeting: Callable[[], list[str]] = list
 
     @property
     def port(self) -> int:

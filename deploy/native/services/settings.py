@@ -23,6 +23,8 @@ PORTS = (
     "CASSANDRA_STORAGE_PORT",
     "CASSANDRA_JMX_PORT",
     "CLICKHOUSE_HTTP_PORT",
+    "SUPERSET_PORT",
+    "MARIADB_PORT",
 )
 
 # A Unix socket's path may have 107 bytes on Linux.

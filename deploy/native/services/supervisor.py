@@ -77,6 +77,13 @@ class Supervisor:
         """Whether it was started with other settings than those of now."""
         return self.config.read_text() != config(self.settings, services)
 
+    def add(self, services: list[Service]) -> None:
+        """Makes services known to a supervisor that runs; those that it knew, and their processes, are left as they are."""
+        self.config.write_text(config(self.settings, services))
+        ((added, _changed, _removed),) = self._call("reloadConfig")
+        for name in added:
+            self._call("addProcessGroup", name)
+
     def running(self) -> bool:
         try:
             return bool(self._call("getState")["statename"] == "RUNNING")
