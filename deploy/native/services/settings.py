@@ -93,6 +93,7 @@ NATIVE_DEFAULTS = {
     "CLICKHOUSE_USER": "default",
     "CLICKHOUSE_PASSWORD": "",
     "CLICKHOUSE_MEMORY": "2g",
+    "SUPERSET_METADATA": "sqlite",
 }
 
 
