@@ -18,7 +18,10 @@ from services.settings import NATIVE_DEFAULTS  # isort: skip
 
 SERVERS = {"kafka", "cassandra", "clickhouse"}
 OURS = {"schema", "ingest", "processor", "loadgen"}
-ONE_SHOT = {"schema", "loadgen"}
+# Of profile `superset`: our image of it, and where it keeps its own data.
+SUPERSET = {"superset-secrets", "superset-set-up", "superset"}
+BESIDE = SUPERSET | {"mysql"}
+ONE_SHOT = {"schema", "loadgen", "superset-secrets", "superset-set-up"}
 GIB = 1 << 30
 
 
@@ -34,6 +37,7 @@ class Files(unittest.TestCase):
         for files, profiles, expected in (
             (ONE_BROKER, (), core),
             (ONE_BROKER, ("load",), load),
+            (ONE_BROKER, ("superset",), core | BESIDE),
             (THREE_BROKERS, (), core | brokers),
             (THREE_BROKERS, ("load",), load | brokers),
         ):
@@ -65,7 +69,9 @@ class Agreement(unittest.TestCase):
         for files in (ONE_BROKER, THREE_BROKERS):
             for name, service in services(files).items():
                 server = name.split("-")[0].upper()
-                if f"{server}_IMAGE" in versions():
+                if name in SUPERSET:
+                    self.assertEqual(service["image"], "tillflow-superset:local", name)
+                elif f"{server}_IMAGE" in versions():
                     self.assertEqual(service["image"], f"{versions()[f'{server}_IMAGE']}:{versions()[f'{server}_VERSION']}")
                 else:
                     self.assertEqual(service["image"], "tillflow:local", name)
@@ -80,6 +86,7 @@ class Agreement(unittest.TestCase):
             ("clickhouse", 8123): "CLICKHOUSE_HTTP_PORT",
             ("ingest", 8080): "INGEST_PORT",
             ("ingest", 9090): "MANAGE_PORT",
+            ("superset", 8088): "SUPERSET_PORT",
         }
         for where, key in expected.items():
             self.assertEqual(published.pop(where), int(versions()[key]), key)
@@ -266,17 +273,20 @@ class Operation(unittest.TestCase):
 
     def test_all_of_it_fits_a_laptop_of_16_gb(self) -> None:
         for files in (ONE_BROKER, THREE_BROKERS):
-            limits = [int(service["deploy"]["resources"]["limits"]["memory"]) for service in services(files).values()]
+            limits = {name: int(service["deploy"]["resources"]["limits"]["memory"]) for name, service in services(files).items()}
             # WSL2 takes half of the machine's memory unless told otherwise.
-            self.assertLessEqual(sum(limits), 8 * GIB)
+            self.assertLessEqual(sum(limit for name, limit in limits.items() if name not in BESIDE), 8 * GIB)
+            # Superset and its database need a machine that is larger by as much as they take.
+            self.assertLessEqual(sum(limit for name, limit in limits.items() if name in BESIDE - ONE_SHOT), 1.5 * GIB)
 
     def test_each_server_keeps_its_data_in_a_volume_of_its_own(self) -> None:
         kept = []
         for name, service in services(THREE_BROKERS).items():
-            volumes = [volume for volume in service.get("volumes", []) if volume["type"] == "volume"]
-            self.assertEqual(len(volumes), 0 if name in OURS else 1, name)
+            # Who has to read a password has it beside his data.
+            volumes = [volume for volume in service.get("volumes", []) if volume["type"] == "volume" and volume["target"] != "/secrets"]
+            self.assertEqual(len(volumes), 0 if name in OURS | SUPERSET else 1, name)
             kept += [volume["source"] for volume in volumes]
-        self.assertEqual(sorted(kept), ["cassandra", "clickhouse", "kafka", "kafka-2", "kafka-3"])
+        self.assertEqual(sorted(kept), ["cassandra", "clickhouse", "kafka", "kafka-2", "kafka-3", "mysql"])
         self.assertEqual(services()["kafka"]["environment"]["KAFKA_LOG_DIRS"], services()["kafka"]["volumes"][0]["target"])
 
     def test_three_brokers_are_one_quorum_that_outlives_one_of_them(self) -> None:
