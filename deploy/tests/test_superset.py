@@ -14,8 +14,8 @@ from services import superset  # isort: skip  (the native stack's, found through
 
 FOLDER = ("grafana-superset", "superset")
 DOCKERFILE = text(*FOLDER, "Dockerfile")
-# What only one of the two has: the native one's folder of compiled files, and containers' way to be given passwords.
-NATIVE_ALONE = {"PYTHONPYCACHEPREFIX", "PYTHONUNBUFFERED"}
+# What only one of the two has.
+NATIVE_ALONE = {"PYTHONUNBUFFERED"}
 CONTAINERS_ALONE = {"SUPERSET_SECRET_KEY", "SUPERSET_ADMIN_PASSWORD", "SUPERSET_VIEWER_PASSWORD", "SUPERSET_CLICKHOUSE_PASSWORD"}
 PASSWORDS = ("SUPERSET_SECRET_KEY", "SUPERSET_ADMIN_PASSWORD", "SUPERSET_VIEWER_PASSWORD")
 
