@@ -8,7 +8,8 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-WAIT_S = 180
+# Far longer than anything takes where the machine does little else.
+WAIT_S = 900
 
 
 class Refused(Exception):

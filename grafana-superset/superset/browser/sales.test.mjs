@@ -9,8 +9,9 @@ import { after, before, test } from "node:test";
 import { bigNumber, choose, drawn, minor, openDashboard, openSuperset, panels, sumOf } from "./page.mjs";
 import { Pipeline, REPOSITORY, clickhouse, passwordOf, stackEnvironment, until } from "./servers.mjs";
 
-const ORDERS = Number(process.env.TILLFLOW_ORDERS ?? 20_000);
-const RATE = Number(process.env.TILLFLOW_RATE ?? 500);
+// They flow until the page has shown what it is to show.
+const ORDERS = 200_000;
+const RATE = Number(process.env.TILLFLOW_RATE ?? 200);
 const PICTURES = process.env.TILLFLOW_PICTURES ?? `${REPOSITORY}target/superset`;
 const SUMMED = [
   "Total Sales",
@@ -23,15 +24,13 @@ const SUMMED = [
 
 const environment = stackEnvironment();
 const pipeline = new Pipeline(environment);
-let superset, board;
+let superset, board, data;
 
 before(async () => {
   mkdirSync(PICTURES, { recursive: true });
   const script = `${REPOSITORY}loadgen/completejourney/completejourney.py`;
-  const data = JSON.parse(execFileSync("python3", [script, "fetch", "--orders", String(ORDERS)], { encoding: "utf8" })).path;
+  data = JSON.parse(execFileSync("python3", [script, "fetch", "--orders", String(ORDERS)], { encoding: "utf8" })).path;
   await pipeline.start();
-  const load = (count) => pipeline.load("--data", data, "--orders", String(count), "--rate", String(RATE), "--duration", `${count / RATE}s`, "--batch", "10");
-  board = { load };
   superset = await openSuperset(environment.SUPERSET_URL, "viewer", passwordOf(environment, "viewer"));
 });
 
@@ -41,10 +40,11 @@ after(async () => {
 });
 
 test("while orders flow each panel is drawn without an error, and the big number moves by itself", async () => {
-  const loading = board.load(ORDERS);
+  const given = ["--data", data, "--orders", String(ORDERS), "--rate", String(RATE), "--duration", `${ORDERS / RATE}s`, "--batch", "10"];
+  const load = pipeline.load(...given);
   await until("some orders are counted", async () => {
     const [[orders]] = await clickhouse(environment, "SELECT sum(orders) FROM sales.sales");
-    return Number(orders) > ORDERS / 50;
+    return Number(orders) > 1000;
   });
   board = await openDashboard(superset, "sales");
   await drawn(board);
@@ -52,8 +52,7 @@ test("while orders flow each panel is drawn without an error, and the big number
   const first = await bigNumber(board, "Total Sales");
   // The page is left alone.
   await until("the big number has moved", async () => (await bigNumber(board, "Total Sales")).minor > first.minor);
-  const { code, said } = await loading;
-  assert.ok(code === 0 || /slower|delay|achieved/.test(said), said);
+  await load.end();
 });
 
 test("when the load has ended the big number is the ledger's total, to the cent", async () => {

@@ -63,13 +63,17 @@ export class Pipeline {
     return `http://127.0.0.1:${this.port}/v1/orders`;
   }
 
-  // Sends orders of a file, or generated ones; resolves when all of them have an outcome.
-  async load(...given) {
-    const child = spawn(`${this.folder}/loadgen`, ["run", "--url", this.url, "--max-delay", "60s", ...given], { env: this.environment });
-    let said = "";
-    for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (said = (said + text).slice(-8000)));
-    const [code] = await once(child, "exit");
-    return { code, said };
+  // Sends orders until `end` is called, which waits until each that was sent has an outcome.
+  load(...given) {
+    const child = spawn(`${this.folder}/loadgen`, ["run", "--url", this.url, ...given], { env: this.environment, stdio: "ignore" });
+    this.running.push({ command: "loadgen", child });
+    return {
+      end: async () => {
+        if (child.exitCode !== null) return;
+        child.kill("SIGINT");
+        await once(child, "exit");
+      },
+    };
   }
 
   async send(order) {
@@ -94,9 +98,9 @@ export class Pipeline {
   }
 
   async stop() {
-    for (const { child } of this.running.splice(0).reverse()) {
+    for (const { command, child } of this.running.splice(0).reverse()) {
       if (child.exitCode !== null) continue;
-      child.kill("SIGTERM");
+      child.kill(command === "loadgen" ? "SIGINT" : "SIGTERM");
       await once(child, "exit");
     }
   }

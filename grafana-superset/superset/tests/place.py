@@ -29,7 +29,8 @@ from services.settings import read_settings  # noqa: E402
 from person import Person  # noqa: E402
 
 OLDER = FOLDER / "tests" / "older-export"
-WAIT_S = 180
+# Far longer than anything takes where the machine does little else.
+WAIT_S = 900
 
 SOURCES = ("Dine In", "Takeaway", "Home Delivery", "In Store", "Online")
 STATES = ("CA", "NY", "OH", "TX", "WA")
