@@ -61,7 +61,8 @@ export async function openDashboard(superset, slug, search = "") {
   return { ...superset, slug, answers, names: [...names.values()] };
 }
 
-// Waits until each chart was answered after `since`, and the page shows no spinner.
+// Waits until each chart was answered after `since`, and is drawn. A spinner says nothing: on a slow machine the next round begins before
+// the last has ended.
 export async function drawn(board, since = 0) {
   const deadline = Date.now() + SLOW_MS;
   const late = () => board.names.filter((name) => !(board.answers.get(name)?.at > since));
@@ -69,7 +70,10 @@ export async function drawn(board, since = 0) {
     if (Date.now() > deadline) throw new Error(`no answer for ${late().join("; ")}`);
     await board.page.waitForTimeout(100);
   }
-  await board.page.waitForFunction(() => !document.querySelector(".dashboard [data-test=loading-indicator], .dashboard .loading"));
+  while (!(await panels(board)).every((panel) => panel.drawn || panel.error)) {
+    if (Date.now() > deadline) throw new Error(`not drawn: ${JSON.stringify(await panels(board))}`);
+    await board.page.waitForTimeout(100);
+  }
   // Charts are animated.
   await board.page.waitForTimeout(1500);
 }
