@@ -6,27 +6,15 @@ goes down, so that the other commands know of it without being told again.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
-from services.service import Service
+from services import prometheus
+from services.service import Option, Service
 from services.settings import Settings, StackError
 
 
-@dataclasses.dataclass(frozen=True)
-class Option:
-    """`services` may look at the settings to choose; `fetch` downloads what they need, and returns where it is.
-
-    A service is started after the one before it in the list, and stopped before the stores.
-    """
-
-    text: str
-    services: Callable[[Settings], list[Service]]
-    fetch: Callable[[Settings], list[Path]]
-
-
-OPTIONS: dict[str, Option] = {}
+OPTIONS: dict[str, Option] = {"prometheus": prometheus.OPTION}
 
 
 def parse(text: str) -> list[str]:

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from services.settings import Settings
+
 
 @dataclasses.dataclass(frozen=True)
 class Service:
@@ -33,3 +35,16 @@ class Service:
     def port(self) -> int:
         """The port that clients use."""
         return next(iter(self.ports.values()))
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """What a person may have beside the stack: `services` looks at the settings to choose, `fetch` downloads what they need, and
+    returns where it is.
+
+    A service is started after the one before it in the list, and stopped before the stores.
+    """
+
+    text: str
+    services: Callable[[Settings], list[Service]]
+    fetch: Callable[[Settings], list[Path]]
