@@ -9,7 +9,7 @@ import subprocess
 import sys
 from contextlib import suppress
 
-from services import cassandra, fetch, kafka, processes
+from services import cassandra, fetch, kafka, processes, superset
 from services.lifecycle import LOG_LINES, all_services, chosen, down, locked, not_ready, stop, tail, up
 from services.options import OPTIONS, parse
 from services.settings import HOST, Settings, StackError, read_settings
@@ -20,6 +20,7 @@ TOOLS = {
     "kafka-tool": "any other of Kafka's tools, by the name of its class",
     "nodetool": "Cassandra's own tool for a node",
     "python": "the Python in which ClickHouse's front runs",
+    "superset-python": "the Python in which Superset runs, as it is set up",
     "test-python": "a Python with clients of Cassandra and ClickHouse",
 }
 
@@ -180,6 +181,9 @@ def tool(settings: Settings, options: argparse.Namespace) -> int:
         command = cassandra.nodetool(settings, rest)
     elif options.name == "python":
         command = [str(fetch.python(settings)), *rest]
+    elif options.name == "superset-python":
+        os.environ.update(superset.environment(settings))
+        command = [str(fetch.python(settings, superset.REQUIREMENTS)), *rest]
     else:
         command = [str(fetch.python(settings, "requirements-test.txt")), *rest]
     sys.stdout.flush()

@@ -22,6 +22,8 @@ from services.settings import NATIVE, Settings, StackError
 # The plugin is named with its version: what Maven takes without one depends on its own version.
 COPY_DEPENDENCIES = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 FETCH_TIMEOUT_S = 1200
+# Packages of which there are no wheels, by the file of requirements that names them: small, and of Python alone.
+FROM_SOURCE = {"requirements-superset.txt": "odfpy,wtforms-json"}
 JAR_VERSIONS = {
     "kafka": {"kafka.version": "KAFKA_VERSION", "slf4j.version": "SLF4J_VERSION"},
     "cassandra": {"cassandra.version": "CASSANDRA_VERSION"},
@@ -86,15 +88,25 @@ def python(settings: Settings, requirements: str = "requirements.txt") -> Path:
         _run([sys.executable, "-m", "venv", str(target)], "make a virtual environment (Debian: apt-get install python3-venv)")
         # A venv is used from another folder than it is made in: so its programs are always started as modules of its Python.
         pip = [str(target / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        _run([*pip, "--no-compile", "--only-binary=:all:", "--require-hashes", "-r", str(source)], f"install {requirements}")
+        wheels = ["--only-binary=:all:", f"--no-binary={FROM_SOURCE.get(requirements, ':none:')}"]
+        _run([*pip, "--no-compile", *wheels, "--require-hashes", "-r", str(source)], f"install {requirements}")
 
     _once(settings, folder, fetch, f"Python packages of {requirements} (through pip)")
     return folder / "bin" / "python"
 
 
+def made_once(
+    settings: Settings, what: str, version: str, made_from: list[str], make: Callable[[Path], None], text: str
+) -> Path:
+    """A folder of the cache that `make` fills, from nothing but what `made_from` says."""
+    folder = settings.cache / _name(what, version, *made_from)
+    _once(settings, folder, make, text)
+    return folder
+
+
 def clean(settings: Settings) -> None:
     """Removes the downloads, and nothing else that may lie in the cache folder."""
-    for kind in (*JAR_VERSIONS, "requirements", "fetching"):
+    for kind in (*JAR_VERSIONS, "requirements", "superset", "fetching"):
         for folder in settings.cache.glob(f"{kind}-*"):
             shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):

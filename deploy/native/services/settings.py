@@ -95,6 +95,7 @@ NATIVE_DEFAULTS = {
     "CLICKHOUSE_USER": "default",
     "CLICKHOUSE_PASSWORD": "",
     "CLICKHOUSE_MEMORY": "2g",
+    "SUPERSET_METADATA": "sqlite",
     "PROMETHEUS_RETENTION": "15d",
 }
 

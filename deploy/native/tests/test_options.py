@@ -13,8 +13,8 @@ from pathlib import Path
 from unittest import mock
 
 from services import commands, fetch, lifecycle, options, processes
-from services.options import OPTIONS, Option
-from services.service import Service
+from services.options import OPTIONS
+from services.service import Option, Service
 from services.settings import Settings, StackError, read_settings
 from services.supervisor import Supervisor
 
