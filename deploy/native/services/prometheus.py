@@ -1,4 +1,4 @@
-"""Prometheus and node exporter, as Debian packages them, with the configuration of `grafana-superset/prometheus`."""
+"""Prometheus and node exporter, as the distribution packages them, with the configuration of `grafana-superset/prometheus`."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from services.service import Option, Service
 from services.settings import HOST, REPOSITORY, Settings, StackError
 
 SOURCE = REPOSITORY / "grafana-superset" / "prometheus"
-PACKAGES = {"prometheus": "prometheus", "prometheus-node-exporter": "prometheus-node-exporter"}
+# By Debian's package, the names that the program has there and elsewhere.
+PROGRAMS = {"prometheus": ("prometheus",), "prometheus-node-exporter": ("prometheus-node-exporter", "node_exporter")}
 REPLY_TIMEOUT_S = 5.0
 
 
-def programs(settings: Settings) -> list[Path]:
+def programs(_settings: Settings) -> list[Path]:
     """Where the two programs are. They come from the distribution, not from a download of ours."""
-    found = {program: shutil.which(program) for program in PACKAGES}
-    if missing := [PACKAGES[program] for program, path in found.items() if not path]:
+    found = {package: program(package) for package in PROGRAMS}
+    if missing := [package for package, path in found.items() if not path]:
         raise StackError(f"{' and '.join(missing)} not found: apt-get install --no-install-recommends {' '.join(missing)}")
     return [Path(path) for path in found.values() if path]
+
+
+def program(package: str) -> str | None:
+    return next(filter(None, map(shutil.which, PROGRAMS[package])), None)
 
 
 def services(settings: Settings) -> list[Service]:
@@ -38,10 +43,11 @@ def node_exporter(settings: Settings) -> Service:
 
     return Service(
         name="node-exporter",
-        version="Debian's",
+        version="on PATH",
         ports={"scrapers": port},
         command=[
-            "prometheus-node-exporter",
+            # Without one `up` has ended before.
+            program("prometheus-node-exporter") or "node_exporter",
             f"--web.listen-address={HOST}:{port}",
             f"--collector.textfile.directory={folder}",
         ],
@@ -66,7 +72,7 @@ def prometheus(settings: Settings) -> Service:
 
     return Service(
         name="prometheus",
-        version="Debian's",
+        version="on PATH",
         ports={"clients": port},
         command=[
             "prometheus",
