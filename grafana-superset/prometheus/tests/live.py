@@ -46,8 +46,8 @@ def scaled(text: str) -> str:
 
 
 def program(name: str) -> str:
-    """The pipeline's own program, from PIPELINE_PROGRAMS or where cargo builds it; or one on the PATH."""
-    folder = Path(os.environ.get("PIPELINE_PROGRAMS") or REPOSITORY / "target" / "debug")
+    """The pipeline's own program, from TILLFLOW_PROGRAMS or where cargo builds it; or one on the PATH."""
+    folder = Path(os.environ.get("TILLFLOW_PROGRAMS") or REPOSITORY / "target" / "debug")
     if (folder / name).exists():
         return str(folder / name)
     if found := shutil.which(name):
@@ -100,7 +100,9 @@ class Process:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         if wait:
             try:
-                eventually(f"{self.name} is ready", self.ready)
+                eventually(f"{self.name} is ready, or has ended", lambda: self.process.poll() is not None or self.ready())
+                if self.process.poll() is not None:
+                    raise AssertionError(f"{self.name} ended with {self.process.returncode}")
             except AssertionError as error:
                 raise AssertionError(f"{error}\n{self.log.read_text(errors='replace')[-3000:]}") from None
 
