@@ -1,4 +1,5 @@
-"""Writes the import folder, `import/`, from the description in dashboards.py: `python assets.py`, in Superset's own Python.
+"""Writes the import folder, `import/`, from the description in dashboards.py: `python assets.py`, in Superset's own Python. With
+`--check` it writes nothing, and says which files are not as they would be.
 
 What Superset wants in a file, and the same in every file, is here; what a dashboard shows is there. A UUID is a function of the
 thing's name, so that another run writes the same bytes, and a thing keeps its identity when its file changes.
@@ -25,8 +26,13 @@ DATABASE = "Tillflow"
 COLUMNS = 12
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     folder = HERE / "import"
+    if "--check" in arguments:
+        found = {str(file.relative_to(folder)): file.read_text(encoding="utf-8") for file in folder.rglob("*") if file.is_file()}
+        wrong = sorted(path for path in found.keys() | files().keys() if found.get(path) != files().get(path))
+        print("\n".join(f"import/{path} is not what assets.py writes" for path in wrong) or "import/ is what assets.py writes")
+        return 1 if wrong else 0
     shutil.rmtree(folder, ignore_errors=True)
     for path, text in files().items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -230,4 +236,4 @@ def native_filter(described: dict[str, Any], board: dict[str, Any], numbers: dic
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

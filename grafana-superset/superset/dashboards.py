@@ -32,10 +32,10 @@ WHERE 1 = 1
 {%- endif -%}
 {#- No zone is a day from UTC: what lies further away is not read at all. -#}
 {%- if from_dttm %}
-    AND minute >= toDateTime('{{ from_dttm.strftime('%Y-%m-%d %H:%M:%S') }}', 'UTC') - INTERVAL 1 DAY
+    AND minute >= parseDateTimeBestEffort('{{ from_dttm }}', 'UTC') - INTERVAL 1 DAY
 {%- endif -%}
 {%- if to_dttm %}
-    AND minute < toDateTime('{{ to_dttm.strftime('%Y-%m-%d %H:%M:%S') }}', 'UTC') + INTERVAL 1 DAY
+    AND minute < parseDateTimeBestEffort('{{ to_dttm }}', 'UTC') + INTERVAL 1 DAY
 {%- endif %}
 """
 
@@ -159,6 +159,8 @@ def by_minute(dataset: str, x: str, metrics: list[str], text: str, **more: Any) 
 
 
 CATEGORICAL = {"xAxisForceCategorical": True, "x_axis_sort": "sales", "x_axis_sort_asc": False, "x_axis_sort_series": "sum"}
+# With several bars on one another the sum of them decides.
+BY_SERIES = {"xAxisForceCategorical": True, "x_axis_sort_series": "sum", "x_axis_sort_series_ascending": False}
 LEGEND = {"show_legend": True, "legendType": "scroll", "legendOrientation": "top", "stack": "Stack"}
 
 SALES = {
@@ -190,20 +192,21 @@ SALES = {
                 "row_limit": ALL_ROWS,
                 "sort_by_metric": True,
                 "show_labels": True,
-                "label_type": "key_percent",
-                "show_labels_threshold": 2,
+                "label_type": "percent",
+                "show_labels_threshold": 4,
                 "number_format": MONEY,
                 "donut": True,
-                "innerRadius": 40,
-                "outerRadius": 70,
-                "labels_outside": True,
-                "label_line": True,
-                "show_legend": False,
+                "innerRadius": 35,
+                "outerRadius": 75,
+                "labels_outside": False,
+                "show_legend": True,
+                "legendType": "scroll",
+                "legendOrientation": "top",
                 "color_scheme": "supersetColors",
             },
         },
         "State by Amount with Source breakdown": bars(
-            "Sales", "state", ["sales"], "Which state buys how much, by channel", groupby=["source"], **CATEGORICAL, **LEGEND
+            "Sales", "state", ["sales"], "Which state buys how much, by channel", groupby=["source"], **BY_SERIES, **LEGEND
         ),
         "Top Source, State by Amount": {
             "dataset": "Sales",
@@ -231,7 +234,7 @@ SALES = {
         "Sales by category": bars("Sales", "category", ["sales"], "The largest category first", **CATEGORICAL, xAxisLabelRotation=45),
     },
     "rows": [
-        (22, {"Total Sales": 4, "Orders": 3, "Average order": 2, "Freshness": 3}),
+        (22, {"Total Sales": 3, "Orders": 3, "Average order": 3, "Freshness": 3}),
         (50, {"Source by Amount": 4, "State by Amount with Source breakdown": 8}),
         (50, {"Top Source, State by Amount": 5, "Source, State by Amount": 7}),
         (40, {"Sales per minute": 7, "Orders per second": 5}),

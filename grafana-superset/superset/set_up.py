@@ -5,6 +5,7 @@ alone: a stamp in the metadata names the version of Superset and every file of t
 
     python set_up.py            all of it
     python set_up.py --schema   the schema and Superset's own roles alone, which hold nothing of this installation
+    python set_up.py --from DIR the dashboards of another folder than `import`, such as an export
     python set_up.py --again    even if the stamp is current: the dashboards as in the files, whatever people made of them
 """
 
@@ -26,11 +27,12 @@ STILL_WRITTEN = {"DashboardFilterStateRestApi", "DashboardPermalinkRestApi", "Ex
 
 def main(arguments: list[str]) -> int:
     schema_alone, again = "--schema" in arguments, "--again" in arguments
+    folder = Path(arguments[arguments.index("--from") + 1]) if "--from" in arguments else HERE / "import"
     write_secrets(Path(os.environ["SUPERSET_SECRETS"]))
     sys.path.insert(0, str(HERE))
     import superset_config
 
-    uri, wanted = superset_config.SQLALCHEMY_DATABASE_URI, stamp()
+    uri, wanted = superset_config.SQLALCHEMY_DATABASE_URI, stamp(folder)
     if not again and not schema_alone and read_stamp(uri) == wanted:
         print("Superset's metadata is current")
         return 0
@@ -42,7 +44,7 @@ def main(arguments: list[str]) -> int:
         upgrade_schema()
         if not schema_alone:
             add_users()
-            import_assets(HERE / "import")
+            import_assets(folder)
             write_stamp(uri, wanted)
     return 0
 
@@ -60,11 +62,11 @@ def write_secrets(folder: Path) -> None:
         unfinished.rename(folder / name)
 
 
-def stamp() -> str:
+def stamp(folder: Path) -> str:
     """What the metadata is made from."""
     digest = hashlib.sha256(version("apache-superset").encode())
-    for file in [Path(__file__), *sorted((HERE / "import").rglob("*.yaml"))]:
-        digest.update(f"\0{file.relative_to(HERE)}\0".encode() + file.read_bytes())
+    for file in [Path(__file__), *sorted(folder.rglob("*.yaml"))]:
+        digest.update(f"\0{file.name}\0".encode() + file.read_bytes())
     return digest.hexdigest()
 
 

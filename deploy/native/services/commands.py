@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from contextlib import suppress
 
 from services import cassandra, fetch, kafka, processes, superset
+from services import options as beside
 from services.lifecycle import LOG_LINES, all_services, chosen, down, locked, not_ready, stop, tail, up
 from services.options import OPTIONS, parse
 from services.settings import HOST, Settings, StackError, read_settings
@@ -49,8 +51,8 @@ def parser() -> argparse.ArgumentParser:
 
     up_ = add("up", lambda settings, o: up(settings, o.service, parse(o.with_)), "fetch what is missing, start all services, wait until each is ready")
     up_.add_argument("service", nargs="*", help="start these alone")
-    beside = "; ".join(f"{name}: {option.text}" for name, option in OPTIONS.items())
-    help_ = f"bring these up beside the stack, until it goes down ({beside})"
+    names = "; ".join(f"{name}: {option.text}" for name, option in OPTIONS.items())
+    help_ = f"bring these up beside the stack, until it goes down ({names})"
     up_.add_argument("--with", dest="with_", metavar="NAME,...", default="", help=help_)
     add("down", lambda settings, _: down(settings), "stop all services and leave no process")
     stop_ = add("stop", lambda settings, o: stop(settings, o.service), "stop services; they stay down until the next `up`")
@@ -126,6 +128,9 @@ def env(settings: Settings, _options: argparse.Namespace) -> int:
         print("export PIPELINE_KAFKA_CLIENT_SASL_MECHANISMS=PLAIN")
         print(f"export PIPELINE_KAFKA_CLIENT_SASL_USERNAME={login.user}")
         print(f"export PIPELINE_KAFKA_CLIENT_SASL_PASSWORD_FILE={login.file}")
+    for service in beside.services(settings):
+        for name, value in service.shown.items():
+            print(f"export {name}={shlex.quote(value)}")
     # Where `pipeline ledger`, `order` and `sales` are to look.
     print("export PIPELINE_MODE=servers")
     return 0

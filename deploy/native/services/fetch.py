@@ -82,7 +82,9 @@ def python(settings: Settings, requirements: str = "requirements.txt") -> Path:
     """The Python of a virtual environment that holds exactly the hashed packages of `requirements`."""
     source = NATIVE / requirements
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    folder = settings.cache / _name(Path(requirements).stem, version, source.read_text(), sys.executable)
+    # By whatever name this Python was called, or from a virtual environment of it: it is one.
+    interpreter = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+    folder = settings.cache / _name(Path(requirements).stem, version, source.read_text(), interpreter)
 
     def fetch(target: Path) -> None:
         _run([sys.executable, "-m", "venv", str(target)], "make a virtual environment (Debian: apt-get install python3-venv)")

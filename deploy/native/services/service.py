@@ -15,7 +15,7 @@ class Service:
 
     `ready` speaks the service's own protocol and returns None, or why it is not ready. A service that ends within `start_s` counts as
     failed to start; after three such ends in a row the supervisor gives up (FATAL). `stop_s` is how long it may take to stop by itself. `greeting` is
-    what a person is told when it is ready: an address, and how to log in.
+    what a person is told when it is ready: an address, and how to log in. `shown` are variables that `stack env` prints for it.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Service:
     memory: str
     data: Path
     greeting: Callable[[], list[str]] = list
+    shown: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def port(self) -> int:

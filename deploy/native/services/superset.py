@@ -69,6 +69,7 @@ def service(settings: Settings, database: Service | None) -> Service:
         memory="400m",
         data=_data(settings),
         greeting=lambda: greeting(settings),
+        shown={"SUPERSET_URL": f"http://{HOST}:{port}", "SUPERSET_SECRETS": str(_secrets(settings))},
     )
 
 
