@@ -37,7 +37,7 @@ class Alerts(unittest.TestCase):
         eventually("it is stored", lambda: prometheus.query("tillflow_store_orders_total == 1"))
         pipeline.break_stores()
         # One order in ten is invalid, and each request brings enough that the lag passes 10,000 and grows.
-        clients = Clients(self, pipeline, 1, lambda at: [order(at + n, quantity=0 if n % 10 == 0 else 1) for n in range(100)])
+        clients = Clients(self, pipeline, 1, lambda at: [order(at + n, quantity=0 if n % 10 == 0 else 1) for n in range(200)])
         prometheus.fires("StoreErrors", "FreshnessLate", "RejectionsHigh")
         prometheus.fires("LagGrowing")
         # The log is behind its processor, so what it holds can still be changed into what a foreign producer may have sent.
