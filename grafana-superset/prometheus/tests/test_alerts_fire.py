@@ -168,7 +168,7 @@ class Alerts(unittest.TestCase):
         prometheus.start()
         prometheus.sees(exporter.port)
         self.assertFalse({"LogDiskLow", "DiskLow"} & prometheus.firing())
-        (disk / "ballast").write_bytes(bytes(56 << 20))
+        (disk / "ballast").write_bytes(bytes(59 << 20))
         prometheus.fires("LogDiskLow", "DiskLow")
         (disk / "ballast").unlink()
         prometheus.clears("LogDiskLow", "DiskLow")
