@@ -18,8 +18,11 @@ from services.settings import NATIVE_DEFAULTS  # isort: skip
 
 SERVERS = {"kafka", "cassandra", "clickhouse"}
 OURS = {"schema", "ingest", "processor", "loadgen", "ledger"}
-ONE_SHOT = {"schema", "loadgen", "ledger"}
+# Of profile `superset`: our image of it, and where it keeps its own data.
+SUPERSET = {"superset-secrets", "superset-set-up", "superset"}
+BESIDE = SUPERSET | {"mysql"}
 WATCHING = {"prometheus", "node-exporter", "grafana"}
+ONE_SHOT = {"schema", "loadgen", "ledger", "superset-secrets", "superset-set-up"}
 GIB = 1 << 30
 
 
@@ -39,6 +42,7 @@ class Files(unittest.TestCase):
             (ONE_BROKER, ("ledger",), core | {"ledger"}),
             (ONE_BROKER, ("prometheus",), core | {"prometheus", "node-exporter"}),
             (ONE_BROKER, ("grafana",), core | WATCHING),
+            (ONE_BROKER, ("superset",), core | BESIDE),
             (THREE_BROKERS, (), core | brokers),
             (THREE_BROKERS, ("load",), load | brokers),
             (THREE_BROKERS, ("grafana", "ledger"), core | brokers | WATCHING | {"ledger"}),
@@ -73,7 +77,9 @@ class Agreement(unittest.TestCase):
                 # A further broker is kafka-2, and node-exporter is its own name.
                 whole, first = name.upper().replace("-", "_"), name.split("-")[0].upper()
                 server = whole if f"{whole}_IMAGE" in versions() else first
-                if f"{server}_IMAGE" in versions():
+                if name in SUPERSET:
+                    self.assertEqual(service["image"], "tillflow-superset:local", name)
+                elif f"{server}_IMAGE" in versions():
                     self.assertEqual(service["image"], f"{versions()[f'{server}_IMAGE']}:{versions()[f'{server}_VERSION']}")
                 else:
                     self.assertEqual(service["image"], "tillflow:local", name)
@@ -91,6 +97,7 @@ class Agreement(unittest.TestCase):
             ("processor", 9090): "PROCESSOR_MANAGE_PORT",
             ("prometheus", 9090): "PROMETHEUS_PORT",
             ("grafana", 3000): "GRAFANA_PORT",
+            ("superset", 8088): "SUPERSET_PORT",
         }
         for where, key in expected.items():
             self.assertEqual(published.pop(where), int(versions()[key]), key)
@@ -333,17 +340,22 @@ class Operation(unittest.TestCase):
         for files in (ONE_BROKER, THREE_BROKERS):
             limits = {name: int(service["deploy"]["resources"]["limits"]["memory"]) for name, service in services(files).items()}
             # WSL2 takes half of the machine's memory unless told otherwise.
-            self.assertLessEqual(sum(limit for name, limit in limits.items() if name not in WATCHING | {"ledger"}), 8 * GIB)
+            self.assertLessEqual(sum(limit for name, limit in limits.items() if name not in BESIDE | WATCHING | {"ledger"}), 8 * GIB)
+            # Superset and its database, and what operators look at, need a machine that is larger by as much as they take.
+            self.assertLessEqual(sum(limit for name, limit in limits.items() if name in BESIDE - ONE_SHOT), 1.5 * GIB)
             self.assertLessEqual(sum(limits[name] for name in WATCHING), GIB)
 
     def test_each_server_keeps_its_data_in_a_volume_of_its_own(self) -> None:
         kept = []
         for name, service in services(THREE_BROKERS).items():
-            volumes = [volume for volume in service.get("volumes", []) if volume["type"] == "volume"]
-            self.assertEqual(len(volumes), 0 if name in OURS - {"ledger"} else 1, name)
+            # Who has to read a password has it beside his data.
+            volumes = [volume for volume in service.get("volumes", []) if volume["type"] == "volume" and volume["target"] != "/secrets"]
+            self.assertEqual(len(volumes), 0 if name in OURS - {"ledger"} | SUPERSET else 1, name)
             # Node exporter reads what the ledger writes.
             kept += [volume["source"] for volume in volumes if not volume.get("read_only")]
-        self.assertEqual(sorted(kept), ["cassandra", "clickhouse", "grafana", "kafka", "kafka-2", "kafka-3", "ledger", "prometheus"])
+        self.assertEqual(
+            sorted(kept), ["cassandra", "clickhouse", "grafana", "kafka", "kafka-2", "kafka-3", "ledger", "mysql", "prometheus"]
+        )
         self.assertEqual(services()["kafka"]["environment"]["KAFKA_LOG_DIRS"], services()["kafka"]["volumes"][0]["target"])
 
     def test_three_brokers_are_one_quorum_that_outlives_one_of_them(self) -> None:

@@ -5,6 +5,7 @@ alone: a stamp in the metadata names the version of Superset and every file of t
 
     python set_up.py            all of it
     python set_up.py --schema   the schema and Superset's own roles alone, which hold nothing of this installation
+    python set_up.py --secrets  what is to be kept secret alone, also the password of the metadata, which is to be known first
     python set_up.py --from DIR the dashboards of another folder than `import`, such as an export
     python set_up.py --again    even if the stamp is current: the dashboards as in the files, whatever people made of them
 """
@@ -28,7 +29,9 @@ STILL_WRITTEN = {"DashboardFilterStateRestApi", "DashboardPermalinkRestApi", "Ex
 def main(arguments: list[str]) -> int:
     schema_alone, again = "--schema" in arguments, "--again" in arguments
     folder = Path(arguments[arguments.index("--from") + 1]) if "--from" in arguments else HERE / "import"
-    write_secrets(Path(os.environ["SUPERSET_SECRETS"]))
+    write_secrets(Path(os.environ["SUPERSET_SECRETS"]), (*GENERATED, "metadata_password") if "--secrets" in arguments else GENERATED)
+    if "--secrets" in arguments:
+        return 0
     sys.path.insert(0, str(HERE))
     import superset_config
 
@@ -49,10 +52,10 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def write_secrets(folder: Path) -> None:
+def write_secrets(folder: Path, names: tuple[str, ...]) -> None:
     """Makes up what is neither set nor there, in files that nobody else may read."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in GENERATED:
+    for name in names:
         if os.environ.get(f"SUPERSET_{name.upper()}") or (folder / name).exists():
             continue
         # Beside it, and renamed when it is whole: a half-written key would be taken for the key.

@@ -187,7 +187,7 @@ def tool(settings: Settings, options: argparse.Namespace) -> int:
     elif options.name == "python":
         command = [str(fetch.python(settings)), *rest]
     elif options.name == "superset-python":
-        os.environ.update(superset.environment(settings))
+        os.environ.update(superset.environment(settings) | superset.compiled(settings))
         command = [str(fetch.python(settings, superset.REQUIREMENTS)), *rest]
     else:
         command = [str(fetch.python(settings, "requirements-test.txt")), *rest]

@@ -41,7 +41,7 @@ def services(settings: Settings) -> list[Service]:
 
 def service(settings: Settings, database: Service | None) -> Service:
     """`database` is where it keeps its own data, if not in a file."""
-    port, variables = settings.ports["SUPERSET_PORT"], environment(settings)
+    port, variables = settings.ports["SUPERSET_PORT"], environment(settings) | compiled(settings)
 
     def prepare() -> None:
         for folder in ("home", "cache"):
@@ -90,8 +90,6 @@ def environment(settings: Settings) -> dict[str, str]:
         "SUPERSET_CLICKHOUSE_URL": f"http://{HOST}:{settings.ports['CLICKHOUSE_HTTP_PORT']}",
         "SUPERSET_CLICKHOUSE_USER": settings["CLICKHOUSE_USER"],
         "FLASK_APP": "superset",
-        # Compiled files go beside the packages that they are of, and none into the repository.
-        "PYTHONPYCACHEPREFIX": str(fetch.python(settings, REQUIREMENTS).parent.parent / "compiled"),
         "PYTHONUNBUFFERED": "1",
     }
     if settings.login:
@@ -99,6 +97,11 @@ def environment(settings: Settings) -> dict[str, str]:
     elif settings["CLICKHOUSE_PASSWORD"]:
         variables["SUPERSET_CLICKHOUSE_PASSWORD"] = settings["CLICKHOUSE_PASSWORD"]
     return variables
+
+
+def compiled(settings: Settings) -> dict[str, str]:
+    """Compiled files go beside the packages that they are of, and none into the repository."""
+    return {"PYTHONPYCACHEPREFIX": str(fetch.python(settings, REQUIREMENTS).parent.parent / "compiled")}
 
 
 def superset_ready(port: int) -> str | None:
