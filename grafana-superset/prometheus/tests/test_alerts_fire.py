@@ -84,11 +84,13 @@ class Alerts(unittest.TestCase):
         self.assertEqual(pipeline.send([order(number) for number in range(10)]), 202)
         pipeline.kill()
         prometheus.fires("TargetDown")
-        for _ in range(3):
+
+        def start_again() -> None:
             pipeline.start()
             prometheus.sees(pipeline.manage)
             pipeline.kill()
-        prometheus.fires("Restarting")
+
+        prometheus.fires("Restarting", meanwhile=start_again)
         # Three of ten records go before they were stored, as under a retention that is too short.
         with pipeline.sql("log.db") as log:
             log.execute("DELETE FROM orders_0 WHERE offset < 3")
