@@ -81,7 +81,7 @@ def compose_config(*files: str, profiles: tuple[str, ...] = (), environ: dict[st
 
 @functools.cache
 def _services(files: tuple[str, ...], environ: tuple[tuple[str, str], ...]) -> str:
-    done = compose_config(*files, profiles=("load", "superset"), environ=dict(environ))
+    done = compose_config(*files, profiles=("load", "ledger", "grafana", "superset"), environ=dict(environ))
     if done.returncode != 0:
         raise AssertionError(f"docker compose config {' '.join(files)}: {done.stderr}")
     return done.stdout

@@ -11,17 +11,18 @@ import xml.etree.ElementTree as xml
 from pathlib import Path
 from urllib.parse import unquote
 
-from sources import COMPOSE, ONE_BROKER, THREE_BROKERS, compose_config, native, services, text, versions
+from sources import COMPOSE, ONE_BROKER, REPOSITORY, THREE_BROKERS, compose_config, native, services, text, versions
 
-from services import cassandra, clickhouse, kafka, wire  # isort: skip  (the native stack's, found through sources)
+from services import cassandra, clickhouse, kafka, prometheus, wire  # isort: skip  (the native stack's, found through sources)
 from services.settings import NATIVE_DEFAULTS  # isort: skip
 
 SERVERS = {"kafka", "cassandra", "clickhouse"}
-OURS = {"schema", "ingest", "processor", "loadgen"}
+OURS = {"schema", "ingest", "processor", "loadgen", "ledger"}
 # Of profile `superset`: our image of it, and where it keeps its own data.
 SUPERSET = {"superset-secrets", "superset-set-up", "superset"}
 BESIDE = SUPERSET | {"mysql"}
-ONE_SHOT = {"schema", "loadgen", "superset-secrets", "superset-set-up"}
+WATCHING = {"prometheus", "node-exporter", "grafana"}
+ONE_SHOT = {"schema", "loadgen", "ledger", "superset-secrets", "superset-set-up"}
 GIB = 1 << 30
 
 
@@ -32,14 +33,19 @@ def settings_of(cassandra_service: dict) -> dict[str, str]:
 
 class Files(unittest.TestCase):
     def test_each_file_is_read_with_each_profile_without_a_word(self) -> None:
-        core, load = SERVERS | OURS - {"loadgen"}, SERVERS | OURS
+        core = SERVERS | OURS - {"loadgen", "ledger"}
+        load = core | {"loadgen"}
         brokers = {"kafka-2", "kafka-3"}
         for files, profiles, expected in (
             (ONE_BROKER, (), core),
             (ONE_BROKER, ("load",), load),
+            (ONE_BROKER, ("ledger",), core | {"ledger"}),
+            (ONE_BROKER, ("prometheus",), core | {"prometheus", "node-exporter"}),
+            (ONE_BROKER, ("grafana",), core | WATCHING),
             (ONE_BROKER, ("superset",), core | BESIDE),
             (THREE_BROKERS, (), core | brokers),
             (THREE_BROKERS, ("load",), load | brokers),
+            (THREE_BROKERS, ("grafana", "ledger"), core | brokers | WATCHING | {"ledger"}),
         ):
             with self.subTest(files=files, profiles=profiles):
                 done = compose_config(*files, profiles=profiles)
@@ -68,7 +74,9 @@ class Agreement(unittest.TestCase):
     def test_images_are_those_of_versions_env(self) -> None:
         for files in (ONE_BROKER, THREE_BROKERS):
             for name, service in services(files).items():
-                server = name.split("-")[0].upper()
+                # A further broker is kafka-2, and node-exporter is its own name.
+                whole, first = name.upper().replace("-", "_"), name.split("-")[0].upper()
+                server = whole if f"{whole}_IMAGE" in versions() else first
                 if name in SUPERSET:
                     self.assertEqual(service["image"], "tillflow-superset:local", name)
                 elif f"{server}_IMAGE" in versions():
@@ -86,12 +94,14 @@ class Agreement(unittest.TestCase):
             ("clickhouse", 8123): "CLICKHOUSE_HTTP_PORT",
             ("ingest", 8080): "INGEST_PORT",
             ("ingest", 9090): "MANAGE_PORT",
+            ("processor", 9090): "PROCESSOR_MANAGE_PORT",
+            ("prometheus", 9090): "PROMETHEUS_PORT",
+            ("grafana", 3000): "GRAFANA_PORT",
             ("superset", 8088): "SUPERSET_PORT",
         }
         for where, key in expected.items():
             self.assertEqual(published.pop(where), int(versions()[key]), key)
-        # The processor's management port is the one that the native stack has no number for.
-        self.assertEqual(set(published), {("processor", 9090)})
+        self.assertEqual(published, {})
 
     def test_kafka_has_the_native_brokers_settings(self) -> None:
         properties = dict(line.split("=", 1) for line in kafka.properties(native(), 1, Path("/data")).splitlines())
@@ -242,7 +252,8 @@ class Pipeline(unittest.TestCase):
             self.assertTrue(service["read_only"], name)
             self.assertEqual(service["cap_drop"], ["ALL"], name)
             self.assertEqual(service["security_opt"], ["no-new-privileges:true"], name)
-            self.assertNotIn("volumes", service, f"{name}: the schema is compiled in")
+            if name != "ledger":
+                self.assertNotIn("volumes", service, f"{name}: the schema is compiled in")
             # It is built here, and in no registry.
             self.assertEqual(service["pull_policy"], "never", name)
         built = [name for name in OURS if "build" in services()[name]]
@@ -252,6 +263,60 @@ class Pipeline(unittest.TestCase):
         drain = tomllib.loads(text("pipeline", "default.toml"))["shutdown"]["drain_timeout"]
         for name in ("ingest", "processor"):
             self.assertGreater(int(services()[name]["stop_grace_period"].removesuffix("s")), int(drain.removesuffix("s")))
+
+
+class Watching(unittest.TestCase):
+    """Prometheus and Grafana are given the files of grafana-superset, where each looks for them."""
+
+    def mounted(self, name: str) -> dict[str, Path]:
+        return {volume["target"]: Path(volume["source"]) for volume in services()[name]["volumes"] if volume["type"] == "bind"}
+
+    def test_prometheus_reads_the_native_stacks_configuration_and_rules(self) -> None:
+        folder = REPOSITORY / "grafana-superset" / "prometheus"
+        mounted = self.mounted("prometheus")
+        self.assertEqual(mounted["/etc/prometheus/prometheus.yml"], folder / "prometheus.yml")
+        self.assertEqual(mounted["/etc/prometheus/rules"], folder / "rules")
+        self.assertIn("--config.file=/etc/prometheus/prometheus.yml", services()["prometheus"]["command"])
+
+    def test_its_targets_are_services_of_compose_with_the_native_stacks_jobs(self) -> None:
+        folder = self.mounted("prometheus")["/etc/prometheus/targets"]
+        self.assertEqual(folder, COMPOSE / "prometheus")
+        native_jobs = prometheus.targets(native())
+        self.assertEqual({file.stem for file in folder.glob("*.yml")}, native_jobs.keys())
+        for name, jobs in native_jobs.items():
+            found = re.findall(r'targets: \["([\w-]+):(\d+)"\], labels: \{ job: (\w+) \}', (folder / f"{name}.yml").read_text())
+            self.assertEqual([job for _, _, job in found], [job for job, _ in jobs])
+            for host, _, _ in found:
+                self.assertIn(host, {*services(), "localhost"})
+
+    def test_grafana_reads_data_source_and_dashboards_from_where_they_are_provisioned(self) -> None:
+        folder = REPOSITORY / "grafana-superset" / "grafana"
+        mounted = self.mounted("grafana")
+        self.assertEqual(mounted["/etc/grafana/provisioning"], folder / "provisioning")
+        provider = (folder / "provisioning" / "dashboards" / "tillflow.yml").read_text()
+        (path,) = re.findall(r"^ +path: (\S+)$", provider, re.MULTILINE)
+        self.assertEqual(mounted[path], folder / "dashboards")
+        environment = services()["grafana"]["environment"]
+        home = environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+        self.assertTrue((folder / "dashboards" / Path(home).name).is_file(), home)
+        self.assertEqual(str(Path(home).parent), path)
+        self.assertEqual(environment["PROMETHEUS_URL"], "http://prometheus:9090")
+
+    def test_nobody_has_a_password_that_stands_in_a_file(self) -> None:
+        environment = services()["grafana"]["environment"]
+        self.assertEqual(environment["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"], "true")
+        self.assertEqual(environment["GF_AUTH_ANONYMOUS_ORG_ROLE"], "Viewer")
+        self.assertFalse([key for key in environment if "PASSWORD" in key])
+
+    def test_the_ledger_writes_where_node_exporter_reads(self) -> None:
+        (volume,) = services()["ledger"]["volumes"]
+        file = services()["ledger"]["command"][-1]
+        self.assertEqual(str(Path(file).parent), volume["target"])
+        self.assertEqual(Path(file).suffix, ".prom")
+        exporter = services()["node-exporter"]
+        self.assertIn(f"--collector.textfile.directory={volume['target']}", exporter["command"])
+        self.assertIn((volume["source"], volume["target"]), {(one["source"], one["target"]) for one in exporter["volumes"]})
+        self.assertIn(f"install --directory --owner=tillflow --group=tillflow {volume['target']}", text("deploy", "compose", "Dockerfile"))
 
 
 class Operation(unittest.TestCase):
@@ -275,18 +340,22 @@ class Operation(unittest.TestCase):
         for files in (ONE_BROKER, THREE_BROKERS):
             limits = {name: int(service["deploy"]["resources"]["limits"]["memory"]) for name, service in services(files).items()}
             # WSL2 takes half of the machine's memory unless told otherwise.
-            self.assertLessEqual(sum(limit for name, limit in limits.items() if name not in BESIDE), 8 * GIB)
-            # Superset and its database need a machine that is larger by as much as they take.
+            self.assertLessEqual(sum(limit for name, limit in limits.items() if name not in BESIDE | WATCHING | {"ledger"}), 8 * GIB)
+            # Superset and its database, and what operators look at, need a machine that is larger by as much as they take.
             self.assertLessEqual(sum(limit for name, limit in limits.items() if name in BESIDE - ONE_SHOT), 1.5 * GIB)
+            self.assertLessEqual(sum(limits[name] for name in WATCHING), GIB)
 
     def test_each_server_keeps_its_data_in_a_volume_of_its_own(self) -> None:
         kept = []
         for name, service in services(THREE_BROKERS).items():
             # Who has to read a password has it beside his data.
             volumes = [volume for volume in service.get("volumes", []) if volume["type"] == "volume" and volume["target"] != "/secrets"]
-            self.assertEqual(len(volumes), 0 if name in OURS | SUPERSET else 1, name)
-            kept += [volume["source"] for volume in volumes]
-        self.assertEqual(sorted(kept), ["cassandra", "clickhouse", "kafka", "kafka-2", "kafka-3", "mysql"])
+            self.assertEqual(len(volumes), 0 if name in OURS - {"ledger"} | SUPERSET else 1, name)
+            # Node exporter reads what the ledger writes.
+            kept += [volume["source"] for volume in volumes if not volume.get("read_only")]
+        self.assertEqual(
+            sorted(kept), ["cassandra", "clickhouse", "grafana", "kafka", "kafka-2", "kafka-3", "ledger", "mysql", "prometheus"]
+        )
         self.assertEqual(services()["kafka"]["environment"]["KAFKA_LOG_DIRS"], services()["kafka"]["volumes"][0]["target"])
 
     def test_three_brokers_are_one_quorum_that_outlives_one_of_them(self) -> None:

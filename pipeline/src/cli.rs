@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what people read")]
 
 mod dead;
+mod ledger;
 mod read;
 mod rebuild;
 mod recover;
@@ -9,8 +10,6 @@ mod serve;
 mod token;
 
 use crate::config::{Config, Layers, Mode};
-use crate::ledger::Ask;
-use crate::wire;
 use anyhow::{Result, anyhow};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -54,20 +53,7 @@ enum Command {
         what: Schema,
     },
     /// Count the log again and compare it with the blocks, the orders and the rollups. Exits 1 on any difference.
-    Ledger {
-        /// An outcome file of a load run, whose ids are compared with those in the log.
-        #[arg(long, value_name = "FILE")]
-        outcomes: Option<PathBuf>,
-        /// Count all that can still be counted, also what a checkpoint would spare.
-        #[arg(long)]
-        full: bool,
-        /// When nothing differs, keep what was counted as checkpoints, from which later ledgers go on.
-        #[arg(long)]
-        checkpoint: bool,
-        /// Print JSON instead of a table.
-        #[arg(long)]
-        json: bool,
-    },
+    Ledger(ledger::Ledger),
     /// List, show and send again the records that were refused.
     Dead {
         #[command(subcommand)]
@@ -119,7 +105,7 @@ impl Command {
         let embedded = match self {
             Self::Embedded => true,
             Self::Ingest | Self::Process | Self::Schema { .. } | Self::Token { .. } => false,
-            Self::Ledger { .. }
+            Self::Ledger(_)
             | Self::Dead { .. }
             | Self::Recover { .. }
             | Self::Rebuild(_)
@@ -177,20 +163,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Ingest => runtime.block_on(serve::ingest(&config)),
         Command::Process => runtime.block_on(serve::process(&config)),
         Command::Schema { what } => runtime.block_on(read::schema(&config, what)),
-        Command::Ledger { outcomes, full, checkpoint, json } => {
-            let ask = Ask { outcomes: outcomes.as_deref(), full, ..Ask::default() };
-            let ledger = runtime.block_on(wire::ledger_as(&config, ask))?;
-            if json {
-                println!("{:#}", ledger.to_json());
-            } else {
-                print!("{ledger}");
-            }
-            if checkpoint {
-                let count = runtime.block_on(wire::keep_checkpoints(&config, &ledger))?;
-                eprintln!("{count} checkpoints are kept");
-            }
-            Ok(if ledger.balanced() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-        }
+        Command::Ledger(what) => runtime.block_on(ledger::run(&config, &what)),
         Command::Dead { what } => runtime.block_on(dead::run(&config, what)),
         Command::Recover { what } => runtime.block_on(recover::run(&config, what)),
         Command::Rebuild(what) => runtime.block_on(rebuild::run(&config, &what)),

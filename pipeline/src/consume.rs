@@ -104,8 +104,9 @@ where
 /// Reads the dimension again whenever its file has changed. Runs until it is dropped.
 pub async fn watch_dimension(dimension: Arc<Dimension>, every: Duration, observed: Observed) {
     let mut seen = dimension.changed_at();
+    let metrics = &observed.metrics.enrich;
     let customers = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-    observed.metrics.enrich_customers.set(customers(dimension.current().len()));
+    metrics.enrich_customers.set(customers(dimension.current().len()));
     loop {
         tokio::time::sleep(every).await;
         let changed = dimension.changed_at();
@@ -117,12 +118,12 @@ pub async fn watch_dimension(dimension: Arc<Dimension>, every: Duration, observe
             Ok(()) => {
                 let count = dimension.current().len();
                 tracing::info!(customers = count, "the customers dimension was read again");
-                observed.metrics.enrich_reloads.inc();
-                observed.metrics.enrich_customers.set(customers(count));
+                metrics.enrich_reloads.inc();
+                metrics.enrich_customers.set(customers(count));
             }
             Err(error) => {
                 tracing::error!(error, "the customers dimension could not be read and stays as it was");
-                observed.metrics.enrich_reload_errors.inc();
+                metrics.enrich_reload_errors.inc();
             }
         }
     }

@@ -18,6 +18,7 @@ use crate::config::{Config, Mode};
 use crate::enrich::Dimension;
 use crate::ledger::{Ask, Expires, Ledger};
 use crate::observe::manage::{Observed, serve};
+use crate::observe::process::{memory_bytes, now_seconds};
 use crate::receive::admission::Admission;
 use crate::receive::{Gate, Ingest};
 use crate::rollup::Sums;
@@ -136,7 +137,15 @@ async fn manage(
     let Some(address) = config.manage else { return Ok(None) };
     let listener = bind(address).await?;
     let address = listener.local_addr()?;
-    tasks.spawn(serve(listener, observed, move |_| show()));
+    let metrics = &observed.metrics.process;
+    metrics.observe_start_seconds.set(now_seconds());
+    let health = Arc::clone(&observed.health);
+    tasks.spawn(serve(listener, observed, move |metrics| {
+        let metrics = &metrics.process;
+        metrics.observe_complaints.set(i64::try_from(health.complaints().len()).unwrap_or(i64::MAX));
+        metrics.observe_memory_bytes.set(memory_bytes().unwrap_or(0));
+        show();
+    }));
     Ok(Some(address))
 }
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from services import superset
+from services import prometheus, superset
 from services.service import Option, Service
 from services.settings import Settings, StackError
 
 
-OPTIONS: dict[str, Option] = {"superset": superset.OPTION}
+OPTIONS: dict[str, Option] = {"superset": superset.OPTION, "prometheus": prometheus.OPTION}
 
 
 def parse(text: str) -> list[str]:

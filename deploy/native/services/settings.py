@@ -25,6 +25,8 @@ PORTS = (
     "CLICKHOUSE_HTTP_PORT",
     "SUPERSET_PORT",
     "MARIADB_PORT",
+    "PROMETHEUS_PORT",
+    "NODE_EXPORTER_PORT",
 )
 
 # A Unix socket's path may have 107 bytes on Linux.
@@ -94,6 +96,7 @@ NATIVE_DEFAULTS = {
     "CLICKHOUSE_PASSWORD": "",
     "CLICKHOUSE_MEMORY": "2g",
     "SUPERSET_METADATA": "sqlite",
+    "PROMETHEUS_RETENTION": "15d",
 }
 
 

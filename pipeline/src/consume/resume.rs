@@ -1,6 +1,6 @@
 //! How a partition begins, or begins anew: where it goes on, and its window, rebuilt from the log.
 
-use super::count::note_window;
+use super::count::{note_newest, note_window};
 use super::partition::{READ, WAIT, Way};
 use super::past::Past;
 use super::stop::Stop;
@@ -24,6 +24,9 @@ impl<R: ReadPartition, P: Publish, S: Stores> Way<'_, R, P, S> {
         };
         self.position =
             Position::resume((self.reader.topic_id(), self.partition), newest.as_ref(), committed, bounds)?;
+        if let Some(newest) = &newest {
+            note_newest(newest, &self.shared.observed);
+        }
         let offset = self.position.stored();
         tracing::info!(partition = self.partition, offset, end = bounds.end, "goes on");
         Ok(())

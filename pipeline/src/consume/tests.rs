@@ -112,7 +112,7 @@ fn a_partition_that_is_taken_away_is_shown_no_more() {
         text.lines().filter(|line| line.contains(&format!("{{partition=\"{PARTITION}\"}}"))).count()
     };
     assert_eq!(shared.observed.metrics.window.window_offsets.get(), 100);
-    assert_eq!(shown(), 5, "lag, whether it stopped, and three of its window");
+    assert_eq!(shown(), 6, "lag, how far in time, whether it stopped, and three of its window");
     super::count::forget(PARTITION, &shared.observed);
     assert_eq!(shown(), 0);
 }

@@ -1,6 +1,7 @@
 //! Every metric of the pipeline, by the stage that counts it. No other file names a metric, but for those of the log's
-//! clients (`kafka.rs`), of the servers that are stored in (`stores.rs`), of the windows of order ids (`window.rs`) and of
-//! who gets in (`access.rs`).
+//! clients (`kafka.rs`), of the servers that are stored in (`stores.rs`), of the windows of order ids (`window.rs`), of what
+//! is added to orders (`enrich.rs`), of who gets in (`access.rs`), and of the process itself (`process.rs`). What a ledger
+//! found is not among them, since no process that serves `/metrics` draws one up: see `books.rs`.
 //!
 //! Names are `<stage>_<noun>_<unit>`, with `_total` where they only grow; the text of each is its documentation.
 
@@ -8,7 +9,9 @@ pub use super::copied::Copied;
 
 use super::access::AccessMetrics;
 use super::counters::{Counters, Label, SecondsGauge, add, latency};
+use super::enrich::EnrichMetrics;
 use super::kafka::KafkaMetrics;
+use super::process::ProcessMetrics;
 use super::stores::StoreMetrics;
 use super::window::WindowMetrics;
 use crate::order::Reason;
@@ -47,17 +50,14 @@ pub struct Metrics {
     pub kafka: KafkaMetrics,
     pub consume_records: Counter,
     pub consume_lag_records: Family<Label, Gauge>,
+    pub consume_newest_received_at_seconds: Family<Label, SecondsGauge>,
     pub consume_partitions: Gauge,
     pub consume_stopped: Family<Label, Gauge>,
     dead: Counters<{ Reason::ALL.len() }>,
     pub parse_duplicates: Counter,
     pub parse_conflicts: Counter,
     pub window: WindowMetrics,
-    pub enrich_customers: Gauge,
-    pub enrich_reloads: Counter,
-    pub enrich_reload_errors: Counter,
-    pub enrich_unknown_states: Counter,
-    pub enrich_other_categories: Counter,
+    pub enrich: EnrichMetrics,
     pub roll_up_rows: Counter,
     pub store_blocks: Counter,
     pub store_orders: Counter,
@@ -66,6 +66,7 @@ pub struct Metrics {
     pub store_newest_created_at_seconds: SecondsGauge,
     pub store_newest_received_at_seconds: SecondsGauge,
     pub stores: StoreMetrics,
+    pub process: ProcessMetrics,
 }
 
 impl Default for Metrics {
@@ -152,6 +153,12 @@ impl Default for Metrics {
                 "Records in the log that are not stored, by partition",
                 Family::default(),
             ),
+            consume_newest_received_at_seconds: add(
+                it,
+                "consume_newest_received_at_seconds",
+                "Unix time of the newest received_at stored, by partition",
+                Family::default(),
+            ),
             consume_partitions: add(
                 it,
                 "consume_partitions",
@@ -184,31 +191,7 @@ impl Default for Metrics {
                 Counter::default(),
             ),
             window: WindowMetrics::register(it),
-            enrich_customers: add(it, "enrich_customers", "Customers in the dimension", Gauge::default()),
-            enrich_reloads: add(
-                it,
-                "enrich_reloads",
-                "Times the dimension was read again",
-                Counter::default(),
-            ),
-            enrich_reload_errors: add(
-                it,
-                "enrich_reload_errors",
-                "Times it could not be read",
-                Counter::default(),
-            ),
-            enrich_unknown_states: add(
-                it,
-                "enrich_unknown_states",
-                "Orders counted under the state unknown",
-                Counter::default(),
-            ),
-            enrich_other_categories: add(
-                it,
-                "enrich_other_categories",
-                "Orders counted under the category other",
-                Counter::default(),
-            ),
+            enrich: EnrichMetrics::register(it),
             roll_up_rows: add(it, "roll_up_rows", "Rows of sums stored", Counter::default()),
             store_blocks: add(it, "store_blocks", "Blocks stored", Counter::default()),
             store_orders: add(it, "store_orders", "Orders stored", Counter::default()),
@@ -232,6 +215,7 @@ impl Default for Metrics {
                 SecondsGauge::default(),
             ),
             stores: StoreMetrics::register(it),
+            process: ProcessMetrics::register(it),
             registry: Mutex::default(),
         };
         *metrics.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = registry;

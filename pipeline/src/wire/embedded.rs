@@ -5,7 +5,9 @@ use crate::config::Config;
 use crate::consume::{Shared, Until, watch_dimension};
 use crate::ledger::{self, Ask, Ledger, LedgerError};
 use crate::log::sqlite::{self as sqlite_log, SqliteLogLimits, SqliteReader};
+use crate::observe::counters::Label;
 use crate::observe::manage::Observed;
+use crate::observe::process::ProcessMetrics;
 use crate::receive::{self, Server};
 use crate::store::sqlite::{self as sqlite_store, SqliteBooks};
 use anyhow::{Context, Result, bail};
@@ -75,8 +77,10 @@ pub async fn start_embedded(config: &Config) -> Result<Embedded> {
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(watch_dimension(dimension, config.customers_reload, observed.clone()));
     let shown = Arc::clone(&ingest);
+    let folder = data_dir.clone();
     let manage = manage(config, &mut tasks, observed, move || {
         super::show(&shown, shown.log.waiting_bytes());
+        show_disk(&folder, &shown.observed.metrics.process);
     });
     let manage = manage.await?;
     let server = receive::start(listener, ingest)?;
@@ -92,6 +96,15 @@ pub async fn start_embedded(config: &Config) -> Result<Embedded> {
         tasks,
         _lock: lock,
     })
+}
+
+/// Shows how much room the log has: full, no order is taken.
+fn show_disk(folder: &Path, metrics: &ProcessMetrics) {
+    let Ok(disk) = rustix::fs::statvfs(folder) else { return };
+    let label = Label("folder", folder.display().to_string());
+    let bytes = |blocks: u64| i64::try_from(blocks.saturating_mul(disk.f_frsize)).unwrap_or(i64::MAX);
+    metrics.log_disk_bytes.get_or_create(&label).set(bytes(disk.f_blocks));
+    metrics.log_disk_free_bytes.get_or_create(&label).set(bytes(disk.f_bavail));
 }
 
 impl Embedded {
