@@ -4,6 +4,7 @@
 //! [`machine`], which reads `/proc`, `/sys` and git.
 
 pub mod child;
+pub mod counts;
 pub mod data;
 pub mod demo;
 pub mod faults;
@@ -11,6 +12,7 @@ pub mod floors;
 pub mod machine;
 pub mod pairs;
 pub mod report;
+pub mod stages;
 pub mod verdict;
 
 pub mod figures;

@@ -19,7 +19,7 @@ pub use gate::Gate;
 pub use openapi::document;
 pub use refusal::Refusal;
 pub use reply::{NO_ANSWER, NOT_PERSISTED};
-pub use server::{Server, start};
+pub use server::{Server, requests, start};
 
 use crate::config;
 use crate::log::Publish;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use pipeline::block::Block;
-use pipeline::config::Config;
+use pipeline::config::{self, Config};
 use pipeline::log::partitioner;
 use pipeline::observe::metrics::Metrics;
 use pipeline::observe::stores::Store;
@@ -152,9 +152,7 @@ impl Floor {
     /// # Errors
     /// What the nodes say.
     pub fn drop_keyspace(self) -> Result<()> {
-        let cql = format!("DROP KEYSPACE {}", self.config.cassandra.keyspace);
-        self.runtime.block_on(self.session.query_unpaged(cql, ())).context("failed to drop the keyspace")?;
-        Ok(())
+        self.runtime.block_on(drop_keyspace(&self.config.cassandra))
     }
 
     fn batch(&self, rows: usize) -> Batch {
@@ -198,6 +196,17 @@ impl Floor {
             cpu_us: used.as_secs_f64() * 1e6 / orders as f64,
         })
     }
+}
+
+/// Deletes the keyspace of a configuration.
+///
+/// # Errors
+/// What the nodes say.
+pub async fn drop_keyspace(config: &config::Cassandra) -> Result<()> {
+    let session = SessionBuilder::new().known_nodes(&config.nodes).build().await?;
+    let cql = format!("DROP KEYSPACE {}", config.keyspace);
+    session.query_unpaged(cql, ()).await.context("failed to drop the keyspace")?;
+    Ok(())
 }
 
 /// The processor time that this process has used.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clickhouse::{Client, Compression, Row};
 use pipeline::block::Block;
-use pipeline::config::Config;
+use pipeline::config::{self, Config};
 use pipeline::observe::metrics::Metrics;
 use pipeline::observe::stores::Store;
 use pipeline::store::clickhouse::{self as rollups, ClickHouseRollups};
@@ -44,12 +44,8 @@ impl Floor {
         runtime.block_on(rollups::apply(&config.clickhouse, config.log.partitions))?;
         let metrics = Metrics::default().stores.of(Store::Rollups);
         let product = ClickHouseRollups::new(&config.clickhouse, metrics);
-        let own = &config.clickhouse;
-        let client = Client::default()
-            .with_url(&own.url)
-            .with_user(&own.user)
-            .with_password(own.password.expose())
-            .with_database(&own.database)
+        let client = client(&config.clickhouse)
+            .with_database(&config.clickhouse.database)
             .with_compression(Compression::None)
             .with_validation(false)
             .with_setting("async_insert", "0");
@@ -108,8 +104,20 @@ impl Floor {
     /// # Errors
     /// What the server says.
     pub fn drop_database(self) -> Result<()> {
-        let sql = format!("DROP DATABASE {} SYNC", self.config.clickhouse.database);
-        let client = self.client.with_database("default");
-        self.runtime.block_on(client.query(&sql).execute()).context("failed to drop the database")
+        self.runtime.block_on(drop_database(&self.config.clickhouse))
     }
+}
+
+/// A client of the driver by a configuration.
+fn client(config: &config::ClickHouse) -> Client {
+    Client::default().with_url(&config.url).with_user(&config.user).with_password(config.password.expose())
+}
+
+/// Deletes the database of a configuration.
+///
+/// # Errors
+/// What the server says.
+pub async fn drop_database(config: &config::ClickHouse) -> Result<()> {
+    let sql = format!("DROP DATABASE {} SYNC", config.database);
+    client(config).query(&sql).execute().await.context("failed to drop the database")
 }

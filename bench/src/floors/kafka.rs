@@ -1,7 +1,7 @@
 //! The floors of the log in Kafka, on a broker that is running: raw librdkafka producing the same bytes, and draining the
 //! same topic, with the same settings.
 
-mod raw;
+pub mod raw;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -163,11 +163,7 @@ impl Log {
     /// # Errors
     /// What the broker says.
     pub fn delete(self) -> Result<()> {
-        let admin: AdminClient<DefaultClientContext> =
-            kafka::consumer_config(&self.config.kafka)?.create()?;
-        let topics = [self.config.kafka.topic.as_str(), self.config.kafka.dead_topic.as_str()];
-        self.runtime.block_on(admin.delete_topics(&topics, &AdminOptions::new()))?;
-        Ok(())
+        self.runtime.block_on(delete_topics(&self.config))
     }
 
     fn measure(&self, run: impl FnOnce() -> Result<()>) -> Result<f64> {
@@ -180,6 +176,17 @@ impl Log {
         run()?;
         Ok((used() - before) / self.records.len() as f64)
     }
+}
+
+/// Deletes both topics of a configuration.
+///
+/// # Errors
+/// What the broker says.
+pub async fn delete_topics(config: &Config) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> = kafka::consumer_config(&config.kafka)?.create()?;
+    let topics = [config.kafka.topic.as_str(), config.kafka.dead_topic.as_str()];
+    admin.delete_topics(&topics, &AdminOptions::new()).await?;
+    Ok(())
 }
 
 async fn publish(log: &impl Publish, requests: Vec<Vec<Record>>) -> Result<()> {

@@ -63,22 +63,29 @@ async fn take(request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infa
 /// # Errors
 /// Where it cannot listen.
 pub async fn ours(listen: SocketAddr, announce: impl Fn(SocketAddr)) -> Result<()> {
-    let config = Config::read(&Layers::load(None, None, [], &[])?)?;
     let listener =
         TcpListener::bind(listen).await.with_context(|| format!("failed to listen on {listen}"))?;
+    let server = pipeline::receive::start(listener, Arc::new(void_ingest()?))?;
+    announce(server.address);
+    std::future::pending().await
+}
+
+/// What takes orders in and hands them to a log that keeps nothing, on one thread, by the default settings.
+///
+/// # Errors
+/// Where they cannot be read.
+pub fn void_ingest() -> Result<Ingest<VoidLog>> {
+    let config = Config::read(&Layers::load(None, None, [], &[])?)?;
     let mut limits = config.receive;
     limits.threads = 1;
-    let ingest = Ingest {
+    Ok(Ingest {
         log: VoidLog,
         rules: config.rules,
         admission: Admission::of(&limits),
         gate: Gate::default(),
         limits,
         observed: Observed::default(),
-    };
-    let server = pipeline::receive::start(listener, Arc::new(ingest))?;
-    announce(server.address);
-    std::future::pending().await
+    })
 }
 
 /// The load that both are measured under.

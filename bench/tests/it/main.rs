@@ -10,3 +10,5 @@ mod page;
 mod sample;
 #[cfg(test)]
 mod schema;
+#[cfg(test)]
+mod stages;

@@ -192,8 +192,8 @@ async fn connection<P: Publish>(
     tracing::debug!(error, "a connection came to no TLS");
 }
 
-/// Serves the requests of a connection.
-async fn requests<P: Publish>(
+/// Serves the requests of a connection, whatever it goes over, until it ends or `stopped` says so.
+pub async fn requests<P: Publish>(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     ingest: &Arc<Ingest<P>>,
     mut stopped: watch::Receiver<bool>,

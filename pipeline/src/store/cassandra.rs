@@ -33,6 +33,7 @@ use scylla::client::session_builder::SessionBuilder;
 use scylla::client::{Compression, PoolSize};
 use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::policies::retry::FallthroughRetryPolicy;
+use scylla::serialize::row::SerializeRow;
 use scylla::statement::batch::{Batch, BatchStatement, BatchType};
 use scylla::statement::prepared::PreparedStatement;
 use std::borrow::Cow;
@@ -47,6 +48,16 @@ const SERVER: &str = "Cassandra";
 /// How many buckets the orders of an hour are spread over.
 pub fn buckets(config: &config::Cassandra, partitions: u32) -> u32 {
     partitions.saturating_mul(config.buckets_per_partition)
+}
+
+/// The rows of a block as [`CassandraOrders::put`] sends them: in batches of one Cassandra partition each, within the
+/// limits of the configuration.
+pub fn batches<'b>(
+    block: &'b Block,
+    buckets: u32,
+    config: &config::Cassandra,
+) -> impl Iterator<Item = Vec<impl SerializeRow + 'b>> {
+    Batches::of(block, buckets, config.batch_rows, config.batch_bytes)
 }
 
 /// The writing side of the orders store.

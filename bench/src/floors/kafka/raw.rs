@@ -13,7 +13,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 use rdkafka_sys as sys;
-use sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR;
+use sys::rd_kafka_resp_err_t::{RD_KAFKA_RESP_ERR__QUEUE_FULL, RD_KAFKA_RESP_ERR_NO_ERROR};
 use sys::rd_kafka_vtype_t::{
     RD_KAFKA_VTYPE_HEADER, RD_KAFKA_VTYPE_KEY, RD_KAFKA_VTYPE_MSGFLAGS, RD_KAFKA_VTYPE_RKT,
     RD_KAFKA_VTYPE_VALUE,
@@ -31,32 +31,62 @@ unsafe extern "C" fn report(
     message: *const sys::rd_kafka_message_t,
     reports: *mut c_void,
 ) {
-    // SAFETY: the message is valid during the call, and the opaque pointer is to the reports of `produce`, which outlive
-    // the client.
+    // SAFETY: the message is valid during the call, and the opaque pointer is to the reports of the `Client`, which outlive
+    // librdkafka's.
     let (message, reports) = unsafe { (&*message, &*reports.cast_const().cast::<Reports>()) };
     let counted = if message.err == RD_KAFKA_RESP_ERR_NO_ERROR { &reports.durable } else { &reports.failed };
     counted.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Produces the records without copying their values, and waits for all delivery reports.
-pub(super) fn produce(config: &ClientConfig, topic: &str, records: &[Record]) -> Result<()> {
-    let native = ManuallyDrop::new(config.create_native_config()?);
-    let topic = CString::new(topic)?;
-    let reports = Reports::default();
-    let mut text = [0 as c_char; 512];
-    // SAFETY: the configuration is valid and handed over; the reports outlive the client, which is destroyed below.
-    let (client, handle) = unsafe {
-        sys::rd_kafka_conf_set_opaque(native.ptr(), ptr::from_ref(&reports).cast_mut().cast());
-        sys::rd_kafka_conf_set_dr_msg_cb(native.ptr(), Some(report));
-        let kind = sys::rd_kafka_type_t::RD_KAFKA_PRODUCER;
-        let client = sys::rd_kafka_new(kind, native.ptr(), text.as_mut_ptr(), text.len());
-        if client.is_null() {
-            bail!("librdkafka: {}", CStr::from_ptr(text.as_ptr()).to_string_lossy());
+/// Whether librdkafka copies a value, or borrows it until its delivery report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// It is borrowed, as in the product.
+    Borrowed,
+    /// `RD_KAFKA_MSG_F_COPY`, as rdkafka's own producers have it.
+    Copied,
+}
+
+/// A producer that counts its delivery reports and does nothing else.
+pub struct Client {
+    client: *mut sys::rd_kafka_t,
+    topic: *mut sys::rd_kafka_topic_t,
+    reports: Box<Reports>,
+    handed: usize,
+}
+
+impl Client {
+    /// Makes it.
+    ///
+    /// # Errors
+    /// What librdkafka says of the settings.
+    pub fn new(config: &ClientConfig, topic: &str) -> Result<Self> {
+        let native = ManuallyDrop::new(config.create_native_config()?);
+        let topic = CString::new(topic)?;
+        let reports = Box::<Reports>::default();
+        let mut text = [0 as c_char; 512];
+        // SAFETY: the configuration is valid and handed over; the reports are in a box that outlives the client, see Drop.
+        unsafe {
+            sys::rd_kafka_conf_set_opaque(native.ptr(), ptr::from_ref(&*reports).cast_mut().cast());
+            sys::rd_kafka_conf_set_dr_msg_cb(native.ptr(), Some(report));
+            let kind = sys::rd_kafka_type_t::RD_KAFKA_PRODUCER;
+            let client = sys::rd_kafka_new(kind, native.ptr(), text.as_mut_ptr(), text.len());
+            if client.is_null() {
+                bail!("librdkafka: {}", CStr::from_ptr(text.as_ptr()).to_string_lossy());
+            }
+            let topic = sys::rd_kafka_topic_new(client, topic.as_ptr(), ptr::null_mut());
+            Ok(Self { client, topic, reports, handed: 0 })
         }
-        (client, sys::rd_kafka_topic_new(client, topic.as_ptr(), ptr::null_mut()))
-    };
-    let mut received = itoa::Buffer::new();
-    for (number, record) in records.iter().enumerate() {
+    }
+
+    /// Hands a record over, and waits where the queue is full.
+    ///
+    /// # Errors
+    /// Where it is refused for another reason.
+    ///
+    /// # Safety
+    /// A borrowed value must stay as it is until [`Client::settle`] has returned, or the client is dropped.
+    pub unsafe fn hand_over(&mut self, record: &Record, value: Value) -> Result<()> {
         let memory = |bytes: &[u8]| sys::rd_kafka_vu_s__bindgen_ty_1 {
             mem: sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 {
                 ptr: bytes.as_ptr().cast_mut().cast(),
@@ -70,51 +100,81 @@ pub(super) fn produce(config: &ClientConfig, topic: &str, records: &[Record]) ->
                 size: isize::try_from(value.len()).unwrap_or(isize::MAX),
             },
         };
+        let mut received = itoa::Buffer::new();
+        let flags = if value == Value::Copied { sys::RD_KAFKA_MSG_F_COPY } else { 0 };
         let set = |vtype, u| sys::rd_kafka_vu_t { vtype, u };
         let arguments = [
-            set(RD_KAFKA_VTYPE_RKT, sys::rd_kafka_vu_s__bindgen_ty_1 { rkt: handle }),
+            set(RD_KAFKA_VTYPE_RKT, sys::rd_kafka_vu_s__bindgen_ty_1 { rkt: self.topic }),
             set(RD_KAFKA_VTYPE_KEY, memory(&record.key)),
             set(RD_KAFKA_VTYPE_VALUE, memory(&record.value)),
-            set(RD_KAFKA_VTYPE_MSGFLAGS, sys::rd_kafka_vu_s__bindgen_ty_1 { i: 0 }),
+            set(RD_KAFKA_VTYPE_MSGFLAGS, sys::rd_kafka_vu_s__bindgen_ty_1 { i: flags }),
             set(RD_KAFKA_VTYPE_HEADER, header(c"received_at", received.format(record.received_at))),
             set(RD_KAFKA_VTYPE_HEADER, header(c"schema", pipeline::order::SCHEMA)),
         ];
         loop {
-            // SAFETY: the arguments are set as their types say; the values belong to `records`, which outlive the
-            // client; key and headers are copied by the call. The error is ours to destroy.
-            let full = unsafe {
-                let error = sys::rd_kafka_produceva(client, arguments.as_ptr(), arguments.len());
+            // SAFETY: the arguments are set as their types say; the caller keeps a borrowed value until its report; key
+            // and headers are copied by the call. The error is ours to destroy.
+            let code = unsafe {
+                let error = sys::rd_kafka_produceva(self.client, arguments.as_ptr(), arguments.len());
+                let code = sys::rd_kafka_error_code(error);
                 if !error.is_null() {
                     sys::rd_kafka_error_destroy(error);
                 }
-                !error.is_null()
+                code
             };
-            if !full {
-                break;
+            match code {
+                RD_KAFKA_RESP_ERR_NO_ERROR => break,
+                RD_KAFKA_RESP_ERR__QUEUE_FULL => self.poll(1),
+                other => bail!("librdkafka refuses a record: {other:?}"),
             }
-            // SAFETY: the client is valid.
-            unsafe { sys::rd_kafka_poll(client, 1) };
         }
+        self.handed += 1;
+        Ok(())
+    }
+
+    /// Serves delivery reports, waiting for a first one for so many milliseconds.
+    fn poll(&self, wait_ms: i32) {
+        // SAFETY: the client is valid until Drop.
+        unsafe { sys::rd_kafka_poll(self.client, wait_ms) };
+    }
+
+    /// Waits for the reports of all that was handed over since the last time, and says how many there were.
+    ///
+    /// # Errors
+    /// Where one says that its record is not durable.
+    pub fn settle(&mut self) -> Result<usize> {
+        let Reports { durable, failed } = &*self.reports;
+        while durable.load(Ordering::Relaxed) + failed.load(Ordering::Relaxed) < self.handed {
+            self.poll(5);
+        }
+        let handed = std::mem::take(&mut self.handed);
+        let (durable, failed) = (durable.swap(0, Ordering::Relaxed), failed.swap(0, Ordering::Relaxed));
+        if failed > 0 { bail!("{durable} of {handed} records are durable") } else { Ok(durable) }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // SAFETY: both handles are given back once and used no more; what is still queued is given up with its reports,
+        // for which the box is still there.
+        unsafe {
+            sys::rd_kafka_topic_destroy(self.topic);
+            sys::rd_kafka_destroy(self.client);
+        }
+    }
+}
+
+/// Produces the records without copying their values, and waits for all delivery reports.
+pub(super) fn produce(config: &ClientConfig, topic: &str, records: &[Record]) -> Result<()> {
+    let mut client = Client::new(config, topic)?;
+    for (number, record) in records.iter().enumerate() {
+        // SAFETY: the caller's records outlive the client.
+        unsafe { client.hand_over(record, Value::Borrowed) }?;
         if number % 1024 == 0 {
-            // SAFETY: the client is valid.
-            unsafe { sys::rd_kafka_poll(client, 0) };
+            client.poll(0);
         }
     }
-    let told = || reports.durable.load(Ordering::Relaxed) + reports.failed.load(Ordering::Relaxed);
-    while told() < records.len() {
-        // SAFETY: the client is valid.
-        unsafe { sys::rd_kafka_poll(client, 5) };
-    }
-    // SAFETY: all messages have their reports; both handles are given back once and used no more.
-    unsafe {
-        sys::rd_kafka_topic_destroy(handle);
-        sys::rd_kafka_destroy(client);
-    }
-    let durable = reports.durable.load(Ordering::Relaxed);
-    if durable < records.len() {
-        bail!("{durable} of {} records are durable", records.len());
-    }
-    Ok(())
+    client.settle().map(drop)
 }
 
 /// Drains as many records from the beginning of a topic, in batches of 1,000, and looks at nothing.
