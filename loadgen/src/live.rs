@@ -141,6 +141,7 @@ fn line(progress: &Progress, sent_per_second: f64, latency: &Histogram<u32>) -> 
     )
 }
 
+#[expect(clippy::cast_sign_loss, reason = "a share of a time that has passed is not below zero")]
 fn view(progress: &Progress, sent_per_second: f64, latency: &Histogram<u32>) -> String {
     if progress.phase == Phase::Retry {
         return line(progress, sent_per_second, latency);

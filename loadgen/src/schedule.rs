@@ -106,6 +106,7 @@ impl Schedule {
     ///
     /// # Errors
     /// No speed, an empty batch, no instants.
+    #[expect(clippy::cast_sign_loss, reason = "no instant is before the earliest, and no speed below zero")]
     pub fn replay(
         instants: &[i128],
         speed: f64,

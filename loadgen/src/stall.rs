@@ -195,9 +195,10 @@ mod tests {
         waits.sort_by(f64::total_cmp);
         let mean = waits.iter().sum::<f64>() / waits.len() as f64;
         assert!((mean - stall.mean_ms()).abs() < 1.0, "{mean}");
-        for quantile in [0.5, 0.75, 0.9, 0.99] {
-            let listed = waits[(quantile * waits.len() as f64) as usize];
-            assert!((listed - stall.truth_ms(quantile)).abs() < 3.0, "{quantile}: {listed}");
+        for percent in [50, 75, 90, 99] {
+            let listed = waits[percent * waits.len() / 100];
+            let truth = stall.truth_ms(percent as f64 / 100.0);
+            assert!((listed - truth).abs() < 3.0, "{percent}: {listed}");
         }
     }
 

@@ -61,7 +61,7 @@ impl Display for RunReport {
             writeln!(
                 f,
                 "           calibrated here to {} requests/s a thread",
-                grouped(calibration.ceiling_per_second as u64)
+                rate(calibration.ceiling_per_second)
             )?;
         }
         writeln!(f, "load       {}", self.fingerprint)?;

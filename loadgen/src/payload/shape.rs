@@ -9,7 +9,7 @@ use super::retail::{Draws, Weighted};
 
 /// Apart from the seed of the orders themselves.
 const STREAM_OF_SHAPE: u64 = 0x7368_6170_6500_0000;
-const PER_MILLION: f64 = 1e6;
+const MILLION: u64 = 1_000_000;
 /// The weight of the first customer; that of customer k is this over k to the exponent.
 const FIRST_WEIGHT: f64 = 1e12;
 const CUSTOMERS_MAX: u64 = 10_000_000;
@@ -61,6 +61,7 @@ pub(super) enum Fault {
 const FAULTS: [Fault; 5] = [Fault::Torn, Fault::NoCustomer, Fault::Source, Fault::Quantity, Fault::Total];
 
 impl Shaped {
+    #[expect(clippy::cast_sign_loss, reason = "weights and shares are not below zero, as is checked before")]
     pub(super) fn new(shape: &Shape, seed: u64) -> Result<Self, PayloadError> {
         let wrong = |what: &str| PayloadError::Shape(what.to_owned());
         if !(0.0..=1.0).contains(&shape.malformed) {
@@ -81,7 +82,7 @@ impl Shaped {
         Ok(Self {
             draws: Draws::new(seed ^ STREAM_OF_SHAPE),
             customers,
-            malformed_per_million: (shape.malformed * PER_MILLION).round() as u64,
+            malformed_per_million: (shape.malformed * MILLION as f64).round() as u64,
         })
     }
 
@@ -92,9 +93,7 @@ impl Shaped {
 
     /// What is wrong with the next order, if anything is.
     pub(super) fn fault(&mut self) -> Option<Fault> {
-        if self.malformed_per_million == 0
-            || self.draws.below(PER_MILLION as u64) >= self.malformed_per_million
-        {
+        if self.malformed_per_million == 0 || self.draws.below(MILLION) >= self.malformed_per_million {
             return None;
         }
         let drawn = usize::try_from(self.draws.below(FAULTS.len() as u64)).unwrap_or(0);

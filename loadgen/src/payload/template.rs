@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_mistake_is_named() {
-        let error = |text| Template::new(text, 0).unwrap_err();
+        let error = |text: &str| Template::new(text, 0).unwrap_err();
         assert_eq!(error("ab{{seq"), TemplateError::Open(2));
         for name in ["sequence", "int:1", "int:2:1", "int:a:b", ""] {
             assert_eq!(error(&format!("{{{{{name}}}}}")), TemplateError::Placeholder(name.to_owned()));

@@ -49,6 +49,10 @@ impl Line {
     }
 
     /// The last nanosecond of the line up to which the area is at most `area`.
+    #[expect(
+        clippy::cast_sign_loss,
+        reason = "neither an area nor a rate is below zero, and a guess is enough"
+    )]
     fn at_area(&self, area: u128) -> u64 {
         if self.is_level() {
             let at = area.checked_div(2 * u128::from(self.from_milli)).unwrap_or(0);
