@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use hdrhistogram::{Counter, Histogram};
 
+pub use self::recent::Recent;
 use crate::schedule::Schedule;
+
+mod recent;
 
 /// The longest latency that a histogram can hold.
 pub const LONGEST: Duration = Duration::from_secs(600);
@@ -154,6 +157,16 @@ impl Measures {
         second.response_max_us = second.response_max_us.max(at.response_us());
     }
 
+    /// Records the service of a request of a closed loop, which has no other latency.
+    pub(crate) fn record_service(&mut self, at: Instants, orders: usize) {
+        let service = at.reply_ns.saturating_sub(at.sent_ns);
+        if service > LONGEST_NS {
+            self.latencies.clipped += 1;
+        }
+        self.latencies.service.saturating_record_n(service, orders as u64);
+        self.last_sent_ns = self.last_sent_ns.max(at.sent_ns);
+    }
+
     /// Records what came of the orders of a request.
     pub(crate) fn record_outcomes(&mut self, due_ns: u64, accepted: u64, orders: u64) {
         let second = self.second(due_ns);
@@ -189,6 +202,11 @@ impl Measures {
             add(&mut ours.response_us, &theirs.response_us);
             ours.response_max_us = ours.response_max_us.max(theirs.response_max_us);
         }
+    }
+
+    /// Of a closed loop: an order is due when it is sent.
+    pub(crate) fn fill_due_as_sent(&mut self) {
+        self.seconds.iter_mut().for_each(|second| second.due = second.sent);
     }
 
     /// Fills in how many orders were due in each second up to `end_ns`, whether they were sent or not.
