@@ -15,6 +15,7 @@ use pipeline::store::SalesKey;
 use pipeline::wire;
 
 use crate::data::Data;
+use crate::doctor;
 use crate::machine::{self, Usage};
 use crate::report::{
     Across, Check, LatencyMs, Ledger as Accounts, Percentiles, Report, Resources, SCHEMA, Sale, Second,
@@ -63,6 +64,7 @@ pub fn run(demo: &Demo, data: &Data) -> Result<Report> {
     let mut settings = demo.way.place(&data_dir, &run)?;
     settings.extend(demo.settings.iter().cloned());
     let (config, shown) = configuration(demo.way, &settings)?;
+    let doctor = doctor::examine(&data_dir);
     let running = demo.way.start(&settings)?;
     let started_at = pipeline::time::format(pipeline::time::now());
     let mut plan = Plan::new(running.url()?, demo.rate, demo.duration);
@@ -91,6 +93,7 @@ pub fn run(demo: &Demo, data: &Data) -> Result<Report> {
         latency_ms: latencies(&result, &hops),
         ledger: accounts(&result, &ledger, accepted),
         machine: machine::read(),
+        doctor,
         commit: machine::commit(Path::new(".")),
         services: demo.way.services(),
         config: shown,

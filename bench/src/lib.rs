@@ -1,11 +1,12 @@
 //! The latency harness: what a run is reported as, the pages that show it, and the statistics that compare two.
 //!
 //! [`demo`] runs the embedded pipeline under load and fills in a [`report::Report`]. From there on all is pure, but for
-//! [`machine`], which reads `/proc`, `/sys` and git.
+//! [`machine`] and [`doctor::facts`], which read `/proc`, `/sys` and git.
 
 pub mod child;
 pub mod data;
 pub mod demo;
+pub mod doctor;
 pub mod faults;
 pub mod floors;
 pub mod machine;

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::doctor::Finding;
+
 pub use latency::{LatencyMs, Percentiles, spectrum};
 pub use ledger::{Across, Ledger};
 
@@ -46,6 +48,9 @@ pub struct Report {
     pub ledger: Ledger,
     /// What the run ran on.
     pub machine: Machine,
+    /// What on that machine would spoil a measurement, looked at before the load; empty where it was not looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doctor: Vec<Finding>,
     /// Git revision of the build, with `-dirty` behind it if tracked files were changed; `unknown` outside git.
     pub commit: String,
     /// Versions of what the run depended on, the lock file's hash included: name to version.

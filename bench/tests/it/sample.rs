@@ -86,6 +86,7 @@ pub(crate) fn valid() -> Report {
         latency_ms: LatencyMs { delay, service, response, log, orders, rollup },
         ledger,
         machine: machine(),
+        doctor: Vec::new(),
         commit: "0f3c9d1e5b7a4f2d8c6e1a0b9f8e7d6c5b4a3f2e".to_owned(),
         services: map(&[("SQLite", "3.50.4"), ("Cargo.lock", "sha256:5f0e…c21a")]),
         config: map(&[
