@@ -59,6 +59,13 @@ pub fn commit(folder: &Path) -> String {
     }
 }
 
+/// SHA-256 of the tree's `flake.lock`; nothing where the tree is not there any more.
+pub fn flake_lock() -> Option<String> {
+    let lock = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../flake.lock")).ok()?;
+    let hash = ring::digest::digest(&ring::digest::SHA256, &lock);
+    Some(format!("sha256:{}", hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+}
+
 /// What a process has used so far.
 ///
 /// # Errors

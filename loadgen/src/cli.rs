@@ -130,6 +130,8 @@ impl RunArgs {
             timeout: self.timeout,
             retry_for: self.retry_for,
             max_delay: self.max_delay,
+            on_a_second: false,
+            fine: false,
         }
     }
 }

@@ -100,6 +100,45 @@ pub(crate) fn add<T: Counter>(to: &mut Histogram<T>, from: &Histogram<T>) {
     debug_assert!(added.is_ok());
 }
 
+/// The latencies of the orders that were due in one second, in nanoseconds and with three digits.
+#[derive(Clone, Debug)]
+pub struct Fine {
+    /// Due -> sent.
+    pub delay: Histogram<u32>,
+    /// Sent -> reply fully read.
+    pub service: Histogram<u32>,
+    /// Due -> reply fully read.
+    pub response: Histogram<u32>,
+}
+
+impl Fine {
+    fn new() -> Self {
+        Self { delay: fine_histogram(), service: fine_histogram(), response: fine_histogram() }
+    }
+
+    fn record(&mut self, at: Instants, orders: usize) {
+        let orders = u32::try_from(orders).unwrap_or(u32::MAX);
+        self.delay.saturating_record_n(at.sent_ns.saturating_sub(at.due_ns), orders);
+        self.service.saturating_record_n(at.reply_ns.saturating_sub(at.sent_ns), orders);
+        self.response.saturating_record_n(at.reply_ns.saturating_sub(at.due_ns), orders);
+    }
+
+    fn add(&mut self, other: &Self) {
+        add(&mut self.delay, &other.delay);
+        add(&mut self.service, &other.service);
+        add(&mut self.response, &other.response);
+    }
+}
+
+/// Nanoseconds, told apart from a microsecond on, which makes a third of a histogram that tells each apart. It grows as
+/// needed: some 30 KB where the slowest takes a tenth of a second.
+#[expect(clippy::unwrap_used, reason = "constant bounds")]
+fn fine_histogram() -> Histogram<u32> {
+    let mut histogram = Histogram::new_with_bounds(NANOS_PER_MICRO, 2 * NANOS_PER_MICRO, DIGITS).unwrap();
+    histogram.auto(true);
+    histogram
+}
+
 /// What came of the orders that were due in one second of the schedule, at their first sending.
 #[derive(Clone, Debug)]
 pub struct Second {
@@ -115,11 +154,14 @@ pub struct Second {
     pub response_us: Histogram<u32>,
     /// The longest of these, exactly, in microseconds.
     pub response_max_us: u64,
+    /// All three latencies with all their digits, where the plan asks for them.
+    pub fine: Option<Box<Fine>>,
 }
 
 impl Second {
-    fn new() -> Self {
+    fn new(fine: bool) -> Self {
         Self {
+            fine: fine.then(|| Box::new(Fine::new())),
             due: 0,
             sent: 0,
             accepted: 0,
@@ -138,11 +180,14 @@ pub(crate) struct Measures {
     pub(crate) timer_error: Histogram<u64>,
     pub(crate) seconds: Vec<Second>,
     pub(crate) last_sent_ns: u64,
+    fine: bool,
 }
 
 impl Measures {
-    pub(crate) fn new() -> Self {
-        Self { latencies: Latencies::new(), timer_error: latencies(), seconds: Vec::new(), last_sent_ns: 0 }
+    /// `fine` keeps all latencies of each second apart.
+    pub(crate) fn new(fine: bool) -> Self {
+        let (latencies, timer_error) = (Latencies::new(), latencies());
+        Self { latencies, timer_error, seconds: Vec::new(), last_sent_ns: 0, fine }
     }
 
     /// Records the latencies of a request that was sent.
@@ -152,6 +197,9 @@ impl Measures {
         let second = self.second(at.due_ns);
         record_small(&mut second.response_us, at.response_us(), orders);
         second.response_max_us = second.response_max_us.max(at.response_us());
+        if let Some(fine) = &mut second.fine {
+            fine.record(at, orders);
+        }
     }
 
     /// Records what came of the orders of a request.
@@ -171,7 +219,8 @@ impl Measures {
     fn second(&mut self, due_ns: u64) -> &mut Second {
         let number = usize::try_from(due_ns / NANOS_PER_SECOND).unwrap_or(usize::MAX);
         if self.seconds.len() <= number {
-            self.seconds.resize_with(number + 1, Second::new);
+            let fine = self.fine;
+            self.seconds.resize_with(number + 1, || Second::new(fine));
         }
         &mut self.seconds[number]
     }
@@ -188,6 +237,9 @@ impl Measures {
             ours.not_accepted += theirs.not_accepted;
             add(&mut ours.response_us, &theirs.response_us);
             ours.response_max_us = ours.response_max_us.max(theirs.response_max_us);
+            if let (Some(ours), Some(theirs)) = (&mut ours.fine, &theirs.fine) {
+                ours.add(theirs);
+            }
         }
     }
 
@@ -208,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_batch_counts_once_for_each_of_its_orders() {
-        let mut measures = Measures::new();
+        let mut measures = Measures::new(false);
         measures.record_latencies(Instants { due_ns: 10, sent_ns: 15, reply_ns: 40 }, 7);
         let latencies = &measures.latencies;
         assert_eq!((latencies.delay.len(), latencies.delay.max()), (7, 5));
@@ -218,7 +270,7 @@ mod tests {
 
     #[test]
     fn what_is_longer_than_ten_minutes_is_counted_as_clipped() {
-        let mut measures = Measures::new();
+        let mut measures = Measures::new(false);
         let at = Instants { due_ns: 0, sent_ns: 1, reply_ns: LONGEST_NS + 1 };
         measures.record_latencies(at, 1);
         assert_eq!(measures.latencies.clipped, 1);
@@ -227,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_slow_reply_belongs_to_the_second_it_was_due_in() {
-        let mut measures = Measures::new();
+        let mut measures = Measures::new(false);
         measures.record_latencies(
             Instants { due_ns: 900_000_000, sent_ns: 900_000_000, reply_ns: 2_900_000_000 },
             1,
@@ -239,7 +291,7 @@ mod tests {
     #[test]
     fn each_order_of_the_schedule_is_due_in_one_second() {
         let schedule = Schedule::new(7.0, Duration::from_millis(2_500), 2, usize::MAX).unwrap();
-        let mut measures = Measures::new();
+        let mut measures = Measures::new(false);
         measures.fill_due(&schedule, 2_500_000_000);
         let due: Vec<u64> = measures.seconds.iter().map(|second| second.due).collect();
         assert_eq!(due, [8, 6, 4]);
@@ -247,10 +299,26 @@ mod tests {
     }
 
     #[test]
+    fn each_second_has_its_own_latencies_with_all_digits_where_they_are_asked_for() {
+        let mut all = Measures::new(true);
+        for second in 0..2_u64 {
+            let mut one = Measures::new(true);
+            let due_ns = second * NANOS_PER_SECOND;
+            let (sent_ns, reply_ns) = (due_ns + 2_000_000, due_ns + 7_000_000 * (second + 1));
+            one.record_latencies(Instants { due_ns, sent_ns, reply_ns }, 3);
+            all.add(&one);
+        }
+        let fine = all.seconds[1].fine.as_ref().unwrap();
+        let ms = |histogram: &Histogram<u32>| (histogram.len(), histogram.max() / 1_000_000);
+        assert_eq!((ms(&fine.delay), ms(&fine.service), ms(&fine.response)), ((3, 2), (3, 12), (3, 14)));
+        assert!(Measures::new(false).second(0).fine.is_none());
+    }
+
+    #[test]
     fn the_measures_of_threads_add_up() {
-        let mut all = Measures::new();
+        let mut all = Measures::new(false);
         for thread in 0..3_u64 {
-            let mut one = Measures::new();
+            let mut one = Measures::new(false);
             let due_ns = thread * NANOS_PER_SECOND;
             one.record_latencies(Instants { due_ns, sent_ns: due_ns, reply_ns: due_ns + 5_000 }, 2);
             one.record_outcomes(due_ns, 1, 2);

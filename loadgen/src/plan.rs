@@ -37,6 +37,10 @@ pub struct Plan {
     pub retry_for: Duration,
     /// The highest 99th percentile of delay (due -> sent) at which the run is still valid.
     pub max_delay: Duration,
+    /// Starts on a whole second of Unix time, so that its seconds are those of the wall clock.
+    pub on_a_second: bool,
+    /// Keeps all latencies of each second of the schedule apart, at some 100 KB a second.
+    pub fine: bool,
 }
 
 impl Plan {
@@ -56,6 +60,8 @@ impl Plan {
             timeout: Duration::from_secs(30),
             retry_for: Duration::from_secs(60),
             max_delay: Duration::from_millis(100),
+            on_a_second: false,
+            fine: false,
         }
     }
 

@@ -57,6 +57,8 @@ pub enum RunError {
 pub struct RunResult {
     /// The schedule that was kept.
     pub schedule: Schedule,
+    /// When it started, in nanoseconds of Unix time.
+    pub started_at: u64,
     /// Orders due until the schedule ended or was broken off.
     pub due: u64,
     /// Orders by their last outcome, after all retries. `sent` is the sum of the other four.
@@ -122,6 +124,7 @@ pub fn run(
         .map(|thread| {
             Ok(Share {
                 batched: plan.batch > 1,
+                fine: plan.fine,
                 timeout: plan.timeout,
                 bodies: bodies.clone(),
                 schedule: schedule.shard(thread, threads),
@@ -131,9 +134,9 @@ pub fn run(
             })
         })
         .collect::<Result<_, TargetError>>()?;
-    let (clock, yields) = send(shares, &schedule, &mut observe)?;
+    let (clock, yields) = send(shares, plan.on_a_second, &schedule, &mut observe)?;
 
-    let mut measures = Measures::new();
+    let mut measures = Measures::new(plan.fine);
     let mut reasons = Reasons::default();
     let mut outcomes = vec![None; schedule.orders()];
     let (mut not_opened, mut retry_at_ns, mut cpu) = (0, 0, Duration::ZERO);
@@ -167,6 +170,7 @@ pub fn run(
         retried = retry::settle(retry, &mut outcomes, |counts| {
             observe(&Progress {
                 phase: Phase::Retry,
+                started_at: clock.unix_ns(0),
                 elapsed: Duration::from_nanos(clock.now_ns()),
                 length: schedule.length(),
                 due: schedule.orders_before(kept_ns) as u64,
@@ -182,6 +186,7 @@ pub fn run(
     let took_ns = kept_ns.max(measures.last_sent_ns).max(1);
     let mut result = RunResult {
         schedule,
+        started_at: clock.unix_ns(0),
         due: schedule.orders_before(kept_ns) as u64,
         counts: retry::counts(&outcomes),
         first,
@@ -206,6 +211,7 @@ pub fn run(
 /// Runs the shares, one thread each, until all have ended.
 fn send(
     shares: Vec<Share>,
+    on_a_second: bool,
     schedule: &Schedule,
     observe: &mut impl Observer,
 ) -> Result<(Clock, Vec<Yield>), RunError> {
@@ -229,7 +235,7 @@ fn send(
     drop((ready, ended));
     // The channel ends early if a thread could not start; the others then get no clock, and its error is found below.
     let ready = all_ready.iter().take(threads.len()).count() == threads.len();
-    let clock = Clock::starting_in(LEAD);
+    let clock = if on_a_second { Clock::starting_on_a_second(LEAD) } else { Clock::starting_in(LEAD) };
     if ready {
         // One that has ended since is found below too.
         starts.iter().for_each(|start| start.send(clock).unwrap_or(()));
@@ -252,6 +258,7 @@ fn progress(gauges: &[Arc<Gauges>], schedule: &Schedule, clock: Clock) -> Progre
     let now_ns = clock.now_ns();
     let mut progress = Progress {
         phase: if u128::from(now_ns) < schedule.length().as_nanos() { Phase::Schedule } else { Phase::Drain },
+        started_at: clock.unix_ns(0),
         elapsed: Duration::from_nanos(now_ns),
         length: schedule.length(),
         due: schedule.orders_before(now_ns) as u64,

@@ -43,6 +43,7 @@ const TASKS_BETWEEN_POLLS: u32 = 16;
 /// What a thread is given.
 pub(crate) struct Share {
     pub(crate) batched: bool,
+    pub(crate) fine: bool,
     pub(crate) timeout: Duration,
     pub(crate) bodies: Bodies,
     pub(crate) schedule: schedule::Shard,
@@ -109,13 +110,13 @@ pub(crate) fn run(
             not_opened: Cell::new(not_opened),
             free: Notify::new(),
             closing: Notify::new(),
-            state: RefCell::new(State::new(orders)),
+            state: RefCell::new(State::new(orders, share.fine)),
         });
         let cpu_before = thread_cpu();
         shard.send_all(connections).await?;
         let cpu = thread_cpu().saturating_sub(cpu_before);
         shard.show();
-        let state = shard.state.replace(State::new(0));
+        let state = shard.state.replace(State::new(0, false));
         Ok(Some(Yield {
             measures: state.measures,
             outcomes: state.outcomes,
@@ -365,9 +366,9 @@ impl Shard {
 }
 
 impl State {
-    fn new(orders: usize) -> Self {
+    fn new(orders: usize, fine: bool) -> Self {
         Self {
-            measures: Measures::new(),
+            measures: Measures::new(fine),
             outcomes: vec![None; orders],
             reasons: Reasons::default(),
             counts: Counts::default(),

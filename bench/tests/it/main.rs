@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod floor;
 #[cfg(test)]
+mod measured;
+#[cfg(test)]
 mod page;
 #[cfg(test)]
 mod sample;

@@ -59,7 +59,7 @@ const IMPLEMENTATIONS: [&str; 15] = [
 
 /// Files, and folders with all that they hold, that compute and do nothing else, each with what it may name all the
 /// same.
-const PURE: [(&str, &[&str]); 37] = [
+const PURE: [(&str, &[&str]); 45] = [
     ("pipeline/src/money", &[]),
     ("pipeline/src/numbers", &[]),
     ("pipeline/src/order", &[]),
@@ -100,6 +100,14 @@ const PURE: [(&str, &[&str]); 37] = [
     ("bench/src/plots", &[]),
     ("bench/src/text", &[]),
     ("bench/src/verdict", &[]),
+    ("bench/src/objective", &[]),
+    ("bench/src/lag", &[]),
+    ("bench/src/warm_up", &[]),
+    ("bench/src/logs", &[]),
+    ("bench/src/saturation", &[]),
+    ("bench/src/measurement", &[]),
+    ("bench/src/capacity/search", &[]),
+    ("bench/src/probe/agree", &[]),
 ];
 const IMPURE: [&str; 9] = [
     "std::fs",

@@ -2,7 +2,9 @@
 //! the library's module of the same name.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command line")]
 
+mod capacity;
 mod doctor;
+mod latency;
 
 use std::process::ExitCode;
 
@@ -24,6 +26,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Latency(latency::Latency),
+    Capacity(capacity::Capacity),
     Doctor(doctor::Doctor),
 }
 
@@ -42,6 +46,8 @@ fn main() -> ExitCode {
 
 fn run(command: &Command) -> Result<ExitCode> {
     match command {
+        Command::Latency(latency) => latency.run(),
+        Command::Capacity(capacity) => capacity.run(),
         Command::Doctor(doctor) => doctor.run(),
     }
 }
