@@ -3,7 +3,9 @@
 //! [`demo`] runs the embedded pipeline under load and fills in a [`report::Report`]. From there on all is pure, but for
 //! [`machine`] and [`doctor::facts`], which read `/proc`, `/sys` and git.
 
+pub mod ab;
 pub mod child;
+pub mod compare;
 pub mod data;
 pub mod demo;
 pub mod doctor;

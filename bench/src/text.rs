@@ -1,5 +1,6 @@
 //! The report as text for a terminal: no colours, no wider than 100 columns but for what a report itself says.
 
+use crate::doctor::Level;
 use crate::figures::{NONE, bytes, grouped, latency, money, rate, share, three_digits};
 use crate::report::{Percentiles, Report, Resources};
 use crate::sales::markets;
@@ -119,8 +120,11 @@ fn resources(report: &Report) -> String {
 
 fn facts(report: &Report) -> String {
     let machine = &report.machine;
+    let spoilt = report.doctor.iter().filter(|finding| finding.level == Level::Spoils);
+    let spoilt: String =
+        spoilt.map(|finding| format!("spoilt:   {}, {}\n", finding.check, finding.found)).collect();
     format!(
-        "run:      {} from {}, {} s, {} per second\ndata:     {}\nmachine:  {}, {} cores, {}, kernel {}\ncommit:   {}\n",
+        "run:      {} from {}, {} s, {} per second\ndata:     {}\nmachine:  {}, {} cores, {}, kernel {}\ncommit:   {}\n{spoilt}",
         report.way,
         report.started_at,
         three_digits(report.duration_seconds),
@@ -145,7 +149,7 @@ fn named<const N: usize>(name: &str, figures: [String; N]) -> Vec<String> {
 }
 
 /// Columns as wide as their widest cell, names to the left, figures to the right.
-fn table(rows: &[Vec<String>]) -> String {
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width =
         |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();

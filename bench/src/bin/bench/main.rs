@@ -2,6 +2,8 @@
 //! the library's module of the same name.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command line")]
 
+mod ab;
+mod compare;
 mod doctor;
 
 use std::process::ExitCode;
@@ -24,6 +26,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Compare(compare::Compare),
+    Ab(ab::Ab),
     Doctor(doctor::Doctor),
 }
 
@@ -42,6 +46,8 @@ fn main() -> ExitCode {
 
 fn run(command: &Command) -> Result<ExitCode> {
     match command {
+        Command::Compare(compare) => compare.run(),
+        Command::Ab(ab) => ab.run(),
         Command::Doctor(doctor) => doctor.run(),
     }
 }
