@@ -5,6 +5,11 @@
 
 pub mod facts;
 mod judge;
+mod limits;
+mod load;
+mod measured;
+mod place;
+mod processor;
 
 use std::path::Path;
 

@@ -2,6 +2,7 @@
 //!
 //! Pure. Every text that comes from the report goes through `escape`, whatever it is thought to hold.
 
+mod doctor;
 mod facts;
 mod ledger;
 mod measurement;

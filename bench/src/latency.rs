@@ -114,8 +114,8 @@ impl<'c> Runner<'c> {
                 rule: self.case.warm_up()?.to_string(),
                 seconds: runs.iter().map(|ran| ran.warm_up.seconds).collect(),
             },
-            runs: numbered().map(|(number, ran)| self.short(number, ran)).collect(),
-            pooled: numbered()
+            every_run: numbered().map(|(number, ran)| self.short(number, ran)).collect(),
+            runs: numbered()
                 .filter(|(_, ran)| is_chosen(ran))
                 .map(|(number, _)| number.to_string())
                 .collect(),

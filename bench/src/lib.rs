@@ -10,7 +10,9 @@ pub mod case;
 pub mod latency;
 pub mod run;
 
+pub mod ab;
 pub mod child;
+pub mod compare;
 pub mod data;
 pub mod doctor;
 pub mod machine;

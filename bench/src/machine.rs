@@ -100,7 +100,7 @@ fn field<'a>(table: &'a str, key: &str) -> Option<&'a str> {
         .map(|(_, value)| value.trim())
 }
 
-fn kibibytes(table: &str, key: &str) -> Option<u64> {
+pub(crate) fn kibibytes(table: &str, key: &str) -> Option<u64> {
     field(table, key)?.strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
@@ -114,7 +114,7 @@ fn cpu_model(cpuinfo: &str) -> Option<String> {
     named.and_then(non_empty).or_else(numbered)
 }
 
-fn cores(cpuinfo: &str) -> u32 {
+pub(crate) fn cores(cpuinfo: &str) -> u32 {
     let lines =
         cpuinfo.lines().filter(|line| line.split(':').next().is_some_and(|key| key.trim() == "processor"));
     u32::try_from(lines.count()).unwrap_or(u32::MAX)
@@ -126,7 +126,7 @@ fn pretty_name(os_release: &str) -> Option<String> {
 }
 
 /// WSL 2's kernels are named `…-microsoft-standard-WSL2` (the first ones without WSL2), WSL 1's `…-Microsoft`.
-fn wsl(kernel: &str) -> Option<String> {
+pub(crate) fn wsl(kernel: &str) -> Option<String> {
     let name = kernel.to_ascii_lowercase();
     let second = name.contains("wsl2") || name.contains("microsoft-standard");
     let version = if second { "2" } else { "1" };
@@ -134,7 +134,7 @@ fn wsl(kernel: &str) -> Option<String> {
 }
 
 /// A container inside a virtual machine is both.
-fn virtualisation(cpuinfo: &str, product: Option<String>, container: bool) -> Option<String> {
+pub(crate) fn virtualisation(cpuinfo: &str, product: Option<String>, container: bool) -> Option<String> {
     let flags = field(cpuinfo, "flags").unwrap_or_default();
     let guest = flags.split_whitespace().any(|flag| flag == "hypervisor");
     let machine = guest.then(|| match product {

@@ -58,10 +58,11 @@ pub struct Measurement {
     pub case: Case,
     /// What was left out of each run's beginning.
     pub warm_up: WarmUp,
-    /// All runs, in their order.
-    pub runs: Vec<Run>,
-    /// The runs that the figures below are of: all of `bench latency`; of `bench capacity` those at the rate it found.
-    pub pooled: Vec<String>,
+    /// The folders of the runs that the figures below are of: all of `bench latency`; of `bench capacity` those at the
+    /// rate that it found.
+    pub runs: Vec<String>,
+    /// Every run, in their order.
+    pub every_run: Vec<Run>,
     /// Latencies of these runs together, in milliseconds.
     pub latency_ms: LatencyMs,
     /// Their percentile spectra.
@@ -207,7 +208,7 @@ impl Measurement {
     pub fn good(&self) -> bool {
         let met = match &self.capacity {
             Some(capacity) => capacity.found.rate.is_some(),
-            None => self.runs.iter().all(Run::met),
+            None => self.every_run.iter().all(Run::met),
         };
         self.valid && met && self.probes.values().all(|compared| compared.agree)
     }

@@ -88,7 +88,7 @@ pub(crate) fn data(report: &Report) -> String {
 /// The verdict on a measurement in a few words.
 pub(crate) fn verdict_of(measurement: &Measurement) -> String {
     let valid = if measurement.valid { "Valid" } else { "Invalid" };
-    let runs = measurement.runs.len();
+    let runs = measurement.every_run.len();
     if let Some(capacity) = &measurement.capacity {
         return match capacity.found.rate {
             Some(rate) => format!("{} orders per second hold the objective", self::rate(rate)),
@@ -96,7 +96,7 @@ pub(crate) fn verdict_of(measurement: &Measurement) -> String {
         };
     }
     let plural = if runs == 1 { "run" } else { "runs" };
-    let met = measurement.runs.iter().filter(|run| run.met()).count();
+    let met = measurement.every_run.iter().filter(|run| run.met()).count();
     match (&measurement.case.objective, met == runs) {
         (None, _) => format!("{valid}: {runs} {plural}"),
         (Some(_), true) => format!("{valid}: {runs} {plural}, objective met"),
@@ -126,7 +126,7 @@ pub(crate) fn of_measurement(measurement: &Measurement) -> [String; 2] {
         quoted(response),
         quoted(rollup),
     );
-    let balanced = measurement.runs.iter().filter(|run| run.balanced).count();
+    let balanced = measurement.every_run.iter().filter(|run| run.balanced).count();
     let probes: Vec<String> = measurement
         .probes
         .iter()
@@ -137,6 +137,6 @@ pub(crate) fn of_measurement(measurement: &Measurement) -> [String; 2] {
         None => "figures may be quoted".to_owned(),
         Some(reason) => format!("not valid, {reason}"),
     };
-    let runs = measurement.runs.len();
+    let runs = measurement.every_run.len();
     [first, format!("Ledger balanced in {balanced} of {runs} runs; probes that agree: {probes}; {trust}.")]
 }

@@ -121,8 +121,11 @@ fn resources(report: &Report) -> String {
 
 fn facts(report: &Report) -> String {
     let machine = &report.machine;
+    let spoilt = report.doctor.iter().filter(|finding| finding.level == Level::Spoils);
+    let spoilt: String =
+        spoilt.map(|finding| format!("spoilt:   {}, {}\n", finding.check, finding.found)).collect();
     format!(
-        "run:      {} from {}, {} s, {} per second\ndata:     {}\nmachine:  {}, {} cores, {}, kernel {}\ncommit:   {}\n",
+        "run:      {} from {}, {} s, {} per second\ndata:     {}\nmachine:  {}, {} cores, {}, kernel {}\ncommit:   {}\n{spoilt}",
         report.way,
         report.started_at,
         three_digits(report.duration_seconds),
@@ -147,7 +150,7 @@ fn named<const N: usize>(name: &str, figures: [String; N]) -> Vec<String> {
 }
 
 /// Columns as wide as their widest cell, names to the left, figures to the right.
-fn table(rows: &[Vec<String>]) -> String {
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width =
         |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
@@ -186,7 +189,7 @@ pub fn measurement(measurement: &Measurement) -> String {
         );
     }
     if measurement.capacity.is_none() {
-        for run in &measurement.runs {
+        for run in &measurement.every_run {
             for held in &run.held {
                 let sign = if held.met { "met" } else { "NOT MET" };
                 text += &format!("run {}: {}: {} ({sign})\n", run.folder, held.term, held.found);

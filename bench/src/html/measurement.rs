@@ -84,7 +84,7 @@ fn tiles(measurement: &Measurement) -> String {
         ("Orders measured", grouped(response.count), ""),
         ("CPU per million", used(|used| three_digits(used.cpu_us_per_order)), "s"),
         ("Memory at most", used(|used| bytes(used.memory_peak_bytes)), ""),
-        ("Runs", measurement.runs.len().to_string(), ""),
+        ("Runs", measurement.every_run.len().to_string(), ""),
     ];
     let tile = |(name, figure, unit): (&str, String, &str)| {
         let figure = escape(&figure);
@@ -139,7 +139,7 @@ fn objective(measurement: &Measurement) -> String {
             escape(text)
         );
     }
-    let rows = measurement.runs.iter().flat_map(|run| {
+    let rows = measurement.every_run.iter().flat_map(|run| {
         run.held.iter().map(|held| {
             let sign = if held.met { "✓" } else { "✗" };
             Row::new(&format!("{sign} {}", held.term), [held.found.clone(), run.folder.clone()])
@@ -251,7 +251,7 @@ fn resources(measurement: &Measurement) -> String {
 }
 
 fn each_run(measurement: &Measurement) -> String {
-    let rows = measurement.runs.iter().map(|run| {
+    let rows = measurement.every_run.iter().map(|run| {
         let sign = if run.met() { "✓" } else { "✗" };
         let busy = run.load.cores.iter().map(|share| format!("{:.0}%", share * 100.0)).collect::<Vec<_>>();
         let thread = run.load.threads.first();

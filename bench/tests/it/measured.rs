@@ -105,7 +105,7 @@ fn a_case_becomes_a_result_directory_with_every_file_and_every_order_in_it() {
             "{name}: {used:?}"
         );
     }
-    assert!(measurement.runs[0].held.iter().all(|held| held.met), "{:?}", measurement.runs[0].held);
+    assert!(measurement.every_run[0].held.iter().all(|held| held.met), "{:?}", measurement.every_run[0].held);
 
     let summary = fs::read_to_string(at("summary.txt")).unwrap();
     assert_eq!(summary.lines().count(), 2, "{summary}");
@@ -132,7 +132,7 @@ fn a_search_ends_at_the_highest_rate_that_may_be_tried_and_shows_its_ladder() {
     assert_eq!((capacity.found.rate, capacity.found.fails_at), (Some(200.0), None));
     let rates: Vec<f64> = capacity.rungs.iter().map(|rung| rung.rate).collect();
     assert_eq!(rates, [100.0, 200.0, 200.0]);
-    assert_eq!(measurement.pooled, ["2", "3"]);
+    assert_eq!(measurement.runs, ["2", "3"]);
     assert_eq!(measurement.latency_ms.response.count, 400);
     let page = fs::read_to_string(folder.path().join("result/report.html")).unwrap();
     assert!(page.contains("200 orders per second hold") && !page.contains("could not be drawn"));

@@ -59,7 +59,7 @@ const IMPLEMENTATIONS: [&str; 15] = [
 
 /// Files, and folders with all that they hold, that compute and do nothing else, each with what it may name all the
 /// same.
-const PURE: [(&str, &[&str]); 45] = [
+const PURE: [(&str, &[&str]); 62] = [
     ("pipeline/src/money", &[]),
     ("pipeline/src/numbers", &[]),
     ("pipeline/src/order", &[]),
@@ -94,6 +94,23 @@ const PURE: [(&str, &[&str]); 45] = [
     ("loadgen/src/measure", &[]),
     ("loadgen/src/validity", &[]),
     ("loadgen/src/payload/generate", &[]),
+    ("bench/src/ab/order", &[]),
+    ("bench/src/ab/settle", &[]),
+    ("bench/src/ab/shift", &[]),
+    ("bench/src/ab/text", &[]),
+    ("bench/src/compare/comparable", &[]),
+    ("bench/src/compare/figures", &[]),
+    ("bench/src/compare/judge", &[]),
+    ("bench/src/compare/quantile", &[]),
+    ("bench/src/compare/series", &[]),
+    ("bench/src/compare/student", &[]),
+    ("bench/src/compare/text", &[]),
+    ("bench/src/doctor/judge", &[]),
+    ("bench/src/doctor/limits", &[]),
+    ("bench/src/doctor/load", &[]),
+    ("bench/src/doctor/measured", &[]),
+    ("bench/src/doctor/place", &[]),
+    ("bench/src/doctor/processor", &[]),
     ("bench/src/report", &[]),
     ("bench/src/figures", &[]),
     ("bench/src/html", &[]),

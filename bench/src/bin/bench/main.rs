@@ -2,7 +2,9 @@
 //! the library's module of the same name.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command line")]
 
+mod ab;
 mod capacity;
+mod compare;
 mod doctor;
 mod latency;
 
@@ -28,6 +30,8 @@ struct Cli {
 enum Command {
     Latency(latency::Latency),
     Capacity(capacity::Capacity),
+    Compare(compare::Compare),
+    Ab(ab::Ab),
     Doctor(doctor::Doctor),
 }
 
@@ -48,6 +52,8 @@ fn run(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Latency(latency) => latency.run(),
         Command::Capacity(capacity) => capacity.run(),
+        Command::Compare(compare) => compare.run(),
+        Command::Ab(ab) => ab.run(),
         Command::Doctor(doctor) => doctor.run(),
     }
 }
