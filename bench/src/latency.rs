@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::case::Case;
 use crate::doctor::{self, Finding};
@@ -44,7 +44,9 @@ pub(crate) struct Runner<'c> {
 impl<'c> Runner<'c> {
     /// Looks at the machine before anything runs.
     pub(crate) fn new(case: &'c Case, folder: &'c Folder) -> Result<Self> {
-        let doctor = doctor::examine(&folder.scratch());
+        let scratch = folder.scratch();
+        std::fs::create_dir_all(&scratch).with_context(|| format!("failed to make {}", scratch.display()))?;
+        let doctor = doctor::examine(&scratch);
         Ok(Self { case, folder, objective: case.objective()?, doctor })
     }
 

@@ -35,7 +35,7 @@ pub struct Probes {
 }
 
 /// What is known of a run under way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Started {
     /// When its schedule started, in nanoseconds of Unix time.
     pub at: i64,
@@ -60,7 +60,7 @@ pub fn run(
     probes: Probes,
     config: &Config,
     payload: &Payload,
-    started: Started,
+    started: &Started,
     ended: &Arc<AtomicBool>,
 ) -> Result<Vec<Seen>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -89,7 +89,7 @@ fn parts_between(per_second: u32) -> i64 {
 
 /// The first order of a part of a second, of the first part that begins at or after an instant and has any. Nothing
 /// behind the schedule's end.
-fn wanted(payload: &Payload, started: Started, from: i64) -> Option<Wanted> {
+fn wanted(payload: &Payload, started: &Started, from: i64) -> Option<Wanted> {
     let from = from.max(started.at);
     let part = from.div_euclid(PART) + i64::from(from.rem_euclid(PART) > 0);
     let schedule = &started.schedule;
@@ -182,12 +182,12 @@ mod tests {
         let data = crate::data::Data::generated(100, 7, true).unwrap();
         let schedule = Schedule::new(100.0, Duration::from_secs(1), 1, 100).unwrap();
         let started = Started { at: 5 * SECOND, schedule };
-        let at = |from: i64| wanted(&data.payload, started, from).map(|wanted| wanted.due_at);
+        let at = |from: i64| wanted(&data.payload, &started, from).map(|wanted| wanted.due_at);
         assert_eq!(at(0), Some(5 * SECOND));
         assert_eq!(at(5 * SECOND + 1), Some(5 * SECOND + PART));
         assert_eq!(at(5 * SECOND + 9 * PART), Some(5 * SECOND + 9 * PART));
         assert_eq!(at(5 * SECOND + 9 * PART + 1), None);
-        let first = wanted(&data.payload, started, 0).unwrap();
+        let first = wanted(&data.payload, &started, 0).unwrap();
         assert_eq!(Some(first.order_id.as_str()), data.payload.order_id(0));
         assert_eq!(first.created_at, first.due_at);
     }

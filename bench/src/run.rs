@@ -212,7 +212,7 @@ fn measure(run: &Run, config: &Config, plan: &Plan, data: &Data, running: &Runni
                     None => Ok(Vec::new()),
                     Some(at) => {
                         let started = Started { at, schedule };
-                        probe::run(probes, config, &data.payload, started, &shared.ended)
+                        probe::run(probes, config, &data.payload, &started, &shared.ended)
                     }
                 }
             })

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Parser, Subcommand};
-use loadgen::plan::Plan;
+
+pub(crate) use self::run::{RunArgs, Spin};
+
+mod run;
 
 /// An open-loop load generator: latency counts from the instant a request was due, never from its sending.
 ///
@@ -20,120 +23,56 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Send orders, or any body, at a fixed rate, and report latencies and outcomes.
+    /// Send requests at a rate that does not depend on the server, and report latencies and outcomes.
     ///
-    /// Request i is due at start + i * batch / rate, whatever the server does. If all connections are busy it waits,
-    /// and that counts as delay. Ctrl-C ends the schedule early and still reports; once more ends the retries.
+    /// Request i is due at start + i * batch / rate, or where a workload's rate over time says, whatever the server
+    /// does. If all connections are busy it waits, and that counts as delay. Without a body of its own it sends
+    /// Tillflow's orders. Ctrl-C ends the schedule early and still reports; once more ends the retries.
     Run(Box<RunArgs>),
-    /// Serve 202 to everything, to see what the generator itself can do.
+    /// Measure what the generator itself can do on this machine, against a server in the same process.
+    Calibrate(CalibrateArgs),
+    /// Show that the generator tells the truth: have a server stand still, and compare each percentile with arithmetic.
+    SelfTest(SelfTestArgs),
+    /// Serve 202 to everything, to see what a generator itself can do.
     ///
     /// Prints its address, then serves HTTP/1.1 and HTTP/2 until it is interrupted.
     Void(VoidArgs),
+    /// Print the JSON Schema of the report.
+    Schema,
 }
 
 #[derive(Args)]
-pub(crate) struct RunArgs {
-    /// Where to send, e.g. http://127.0.0.1:8080/v1/orders
-    #[arg(long)]
-    url: String,
-
-    /// Orders a second; with --batch a request carries several. May have a fraction, e.g. 0.5
-    #[arg(long, default_value_t = 1000.0, value_name = "ORDERS/S")]
-    rate: f64,
-
-    /// How long to send, e.g. 500ms, 10s, 5m or 1h
-    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
-    duration: Duration,
-
-    /// Connections over all threads, each with one request under way at a time
+pub(crate) struct CalibrateArgs {
+    /// Connections to measure with
     #[arg(long, default_value_t = 50, value_name = "N")]
-    connections: usize,
+    pub(crate) connections: usize,
 
-    /// Threads, each with its own share of the schedule and of the connections
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    threads: usize,
+    /// How long to keep each rate
+    #[arg(long, default_value = "2s", value_parser = humantime::parse_duration)]
+    pub(crate) each: Duration,
 
-    /// Orders a request: 1 posts single JSON objects, more posts NDJSON
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    batch: usize,
-
-    /// Send no more orders than this
-    #[arg(long, value_name = "N")]
-    orders: Option<usize>,
-
-    /// Send the orders of this file, .ndjson or .ndjson.gz, one a line; otherwise orders are generated
+    /// Write the calibration to this file as JSON, for `loadgen run --calibration`
     #[arg(long, value_name = "FILE")]
-    pub(crate) data: Option<PathBuf>,
-
-    /// What the generated orders are drawn from: the same seed gives the same orders
-    #[arg(long, default_value_t = 1, conflicts_with = "data")]
-    pub(crate) seed: u64,
-
-    /// The beginning of the generated order ids; a new one each time unless it is given
-    #[arg(long, conflicts_with = "data", value_name = "ID")]
-    pub(crate) run_id: Option<String>,
-
-    /// Send this file's bytes as each request's body, to any server; 2xx counts as accepted, nothing is sent again
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "seed", "run_id", "batch", "outcomes"])]
-    pub(crate) body_file: Option<PathBuf>,
-
-    /// The HTTP method
-    #[arg(long, default_value = "POST")]
-    method: String,
-
-    /// A further request header, "Name: value"; may be given several times
-    #[arg(long, value_parser = header, value_name = "HEADER")]
-    header: Vec<(String, String)>,
-
-    /// HTTP/2 with prior knowledge (h2c) instead of HTTP/1.1
-    #[arg(long)]
-    http2: bool,
-
-    /// A request without a whole reply after this time is given up; its orders are unknown
-    #[arg(long, default_value = "30s", value_parser = humantime::parse_duration)]
-    timeout: Duration,
-
-    /// After the schedule, send failed and unknown orders again for up to this long; 0s: not at all
-    #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
-    retry_for: Duration,
-
-    /// The run is not valid if the 99th percentile of delay (due -> sent) is longer than this
-    #[arg(long, default_value = "100ms", value_parser = humantime::parse_duration)]
-    max_delay: Duration,
-
-    /// Write the report to this file as JSON
-    #[arg(long, value_name = "FILE")]
-    pub(crate) report: Option<PathBuf>,
-
-    /// Write the outcome of each order to this file, for `pipeline ledger`
-    #[arg(long, value_name = "FILE")]
-    pub(crate) outcomes: Option<PathBuf>,
-
-    /// Show a line on standard error each second even if that is no terminal
-    #[arg(long)]
-    pub(crate) progress: bool,
+    pub(crate) json: Option<PathBuf>,
 }
 
-impl RunArgs {
-    pub(crate) fn plan(&self) -> Plan {
-        Plan {
-            url: self.url.clone(),
-            method: self.method.clone(),
-            headers: self.header.clone(),
-            rate: self.rate,
-            duration: self.duration,
-            batch: self.batch,
-            orders: self.orders,
-            connections: self.connections,
-            threads: self.threads,
-            http2: self.http2,
-            timeout: self.timeout,
-            retry_for: self.retry_for,
-            max_delay: self.max_delay,
-            on_a_second: false,
-            fine: false,
-        }
-    }
+#[derive(Args)]
+pub(crate) struct SelfTestArgs {
+    /// Requests a second
+    #[arg(long, default_value_t = 1000.0)]
+    pub(crate) rate: f64,
+
+    /// How long to send
+    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
+    pub(crate) duration: Duration,
+
+    /// How long the server stands still, from two fifths of the duration on
+    #[arg(long, default_value = "2s", value_parser = humantime::parse_duration)]
+    pub(crate) stall: Duration,
+
+    /// Write the figures to this file as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -147,11 +86,6 @@ pub(crate) struct VoidArgs {
 pub(crate) fn new_run_id() -> String {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     format!("run-{}", since_epoch.as_micros())
-}
-
-fn header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or("a header looks like \"Name: value\"")?;
-    Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
-//! One connection to the target: opened when needed, one request at a time, each reply read to its end.
+//! One connection to the target: opened when needed, one request at a time, or with HTTP/2 one a stream, each reply
+//! read to its end.
 //!
 //! It knows no schedule, no clock and no meaning of replies. It says of a request that failed whether a byte of it may
 //! have left, because failed and unknown differ in exactly that.
 
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -14,12 +16,17 @@ use hyper::client::conn::{http1, http2};
 use hyper::header::RETRY_AFTER;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Mutex;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
-use crate::target::Target;
+use crate::target::{Place, Target};
 
+/// A server that does not answer a connection request in this time is counted as not to be reached.
+pub(crate) const OPEN_WITHIN: Duration = Duration::from_secs(5);
 /// A reply longer than this is not kept: its status alone then counts. A batch of 10,000 rejections takes about 2 MB.
 const LONGEST_REPLY: usize = 16 << 20;
 
@@ -60,6 +67,8 @@ impl Trouble {
             Self::NotOpened(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 "connection_refused"
             }
+            // rustls gives its faults this kind.
+            Self::NotOpened(error) if error.kind() == io::ErrorKind::InvalidData => "tls_not_agreed",
             Self::NotOpened(_) => "connection_not_opened",
             Self::NotTaken => "connection_closed",
             Self::Lost => "connection_lost",
@@ -72,17 +81,24 @@ enum Sender {
     Http2(http2::SendRequest<Body>),
 }
 
-/// A connection to the target, open or not.
+/// A connection to the target, open or not, or one of the streams of it.
 pub(crate) struct Connection {
     target: Rc<Target>,
     open_within: Duration,
     sender: Option<Sender>,
+    /// What the streams of an HTTP/2 connection share. Whoever needs it first opens it, and the others wait.
+    shared: Rc<Mutex<Option<http2::SendRequest<Body>>>>,
 }
 
 impl Connection {
     /// A connection that is not open yet, and may take `open_within` to open.
-    pub(crate) const fn new(target: Rc<Target>, open_within: Duration) -> Self {
-        Self { target, open_within, sender: None }
+    pub(crate) fn new(target: Rc<Target>, open_within: Duration) -> Self {
+        Self { target, open_within, sender: None, shared: Rc::default() }
+    }
+
+    /// Another stream of the same connection, which must be one of HTTP/2.
+    pub(crate) fn stream(&self) -> Self {
+        Self { target: Rc::clone(&self.target), sender: None, shared: Rc::clone(&self.shared), ..*self }
     }
 
     /// Waits until the connection can take a request, and opens it if it is not open.
@@ -94,8 +110,19 @@ impl Connection {
         };
         if !still_open {
             self.sender = None;
+            let shared = Rc::clone(&self.shared);
+            let mut shared = shared.lock().await;
+            if let Some(sender) = shared.take_if(|sender| !sender.is_closed()) {
+                *shared = Some(sender.clone());
+                self.sender = Some(Sender::Http2(sender));
+                return Ok(());
+            }
             let opening = timeout(self.open_within, open(&self.target)).await;
-            self.sender = Some(opening.unwrap_or_else(|late| Err(late.into())).map_err(Trouble::NotOpened)?);
+            let sender = opening.unwrap_or_else(|late| Err(late.into())).map_err(Trouble::NotOpened)?;
+            if let Sender::Http2(sender) = &sender {
+                *shared = Some(sender.clone());
+            }
+            self.sender = Some(sender);
         }
         Ok(())
     }
@@ -122,15 +149,43 @@ impl Connection {
         reply
     }
 
-    /// Closes the connection, so that the next request opens another.
+    /// Closes the connection, so that the next request opens another. Of several streams the others end in peace.
     pub(crate) fn close(&mut self) {
         self.sender = None;
+        if let Ok(mut shared) = self.shared.try_lock() {
+            *shared = None;
+        }
     }
 }
 
 async fn open(target: &Target) -> io::Result<Sender> {
-    let stream = TcpStream::connect(target.addresses.as_slice()).await?;
-    stream.set_nodelay(true)?;
+    match &target.place {
+        Place::Tcp(addresses) => {
+            let stream = TcpStream::connect(addresses.as_slice()).await?;
+            stream.set_nodelay(true)?;
+            secured(target, stream).await
+        }
+        Place::Unix(path) => secured(target, UnixStream::connect(path).await?).await,
+    }
+}
+
+async fn secured<S>(target: &Target, stream: S) -> io::Result<Sender>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let Some((config, name)) = &target.tls else { return handshake(target, stream).await };
+    let stream = TlsConnector::from(Arc::clone(config)).connect(name.clone(), stream).await?;
+    // Offered one protocol, a server may still agree on none; that is HTTP/1.1 by default, and not HTTP/2.
+    if target.http2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the server did not agree on HTTP/2"));
+    }
+    handshake(target, stream).await
+}
+
+async fn handshake<S>(target: &Target, stream: S) -> io::Result<Sender>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
     let io = TokioIo::new(stream);
     // The connection runs as a task of its own, which ends when its sender is dropped or the server hangs up. Its
     // error reaches the request under way; without one there is nobody to tell.

@@ -1,5 +1,6 @@
 //! What the threads of a run let others see while they work, and the stop sign that others can put up.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +9,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use pipeline::outcomes::Outcome;
 
-use crate::measure;
+use crate::measure::{self, Recent};
 
 /// Orders by what is known of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +48,17 @@ impl Counts {
     }
 }
 
+/// What one thread has to show.
+pub(crate) struct Shown<'s> {
+    pub(crate) counts: Counts,
+    pub(crate) statuses: &'s BTreeMap<u16, u64>,
+    pub(crate) requests_under_way: u64,
+    /// Moved out.
+    pub(crate) recent_us: &'s mut Histogram<u32>,
+    /// Moved out.
+    pub(crate) recent: &'s mut Recent,
+}
+
 /// What one thread shows: it writes some ten times a second, and the thread that reports reads.
 #[derive(Debug)]
 pub(crate) struct Gauges {
@@ -56,8 +68,9 @@ pub(crate) struct Gauges {
     failed: AtomicU64,
     unknown: AtomicU64,
     requests_under_way: AtomicU64,
-    /// Response in microseconds since the reader last took it.
-    recent: Mutex<Histogram<u32>>,
+    statuses: Mutex<BTreeMap<u16, u64>>,
+    /// Since the reader last took it: response in microseconds, and all latencies in nanoseconds.
+    recent: Mutex<(Histogram<u32>, Recent)>,
     stop: AtomicBool,
 }
 
@@ -70,21 +83,33 @@ impl Gauges {
             failed: AtomicU64::new(0),
             unknown: AtomicU64::new(0),
             requests_under_way: AtomicU64::new(0),
-            recent: Mutex::new(measure::small_histogram()),
+            statuses: Mutex::default(),
+            recent: Mutex::new((measure::small_histogram(), Recent::new())),
             stop: AtomicBool::new(false),
         }
     }
 
-    /// Shows the counts, and moves the thread's recent responses over.
-    pub(crate) fn show(&self, counts: Counts, requests_under_way: u64, recent: &mut Histogram<u32>) {
+    /// Shows the counts, and moves the thread's recent latencies over.
+    pub(crate) fn show(&self, shown: Shown<'_>) {
+        let counts = shown.counts;
         self.sent.store(counts.sent, Ordering::Relaxed);
         self.accepted.store(counts.accepted, Ordering::Relaxed);
         self.rejected.store(counts.rejected, Ordering::Relaxed);
         self.failed.store(counts.failed, Ordering::Relaxed);
         self.unknown.store(counts.unknown, Ordering::Relaxed);
-        self.requests_under_way.store(requests_under_way, Ordering::Relaxed);
-        measure::add(&mut self.recent.lock().unwrap_or_else(PoisonError::into_inner), recent);
-        recent.reset();
+        self.requests_under_way.store(shown.requests_under_way, Ordering::Relaxed);
+        self.statuses.lock().unwrap_or_else(PoisonError::into_inner).clone_from(shown.statuses);
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        measure::add(&mut recent.0, shown.recent_us);
+        shown.recent_us.reset();
+        recent.1.take(shown.recent);
+    }
+
+    /// Adds the replies by status.
+    pub(crate) fn add_statuses(&self, to: &mut BTreeMap<u16, u64>) {
+        for (status, replies) in self.statuses.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            *to.entry(*status).or_default() += replies;
+        }
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -101,11 +126,12 @@ impl Gauges {
         self.requests_under_way.load(Ordering::Relaxed)
     }
 
-    /// Moves the recent responses into `to`.
-    pub(crate) fn take_recent(&self, to: &mut Histogram<u32>) {
+    /// Moves the recent latencies over.
+    pub(crate) fn take_recent(&self, to_us: &mut Histogram<u32>, to: &mut Recent) {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        measure::add(to, &recent);
-        recent.reset();
+        measure::add(to_us, &recent.0);
+        recent.0.reset();
+        to.take(&mut recent.1);
     }
 
     pub(crate) fn stop(&self) {
@@ -141,12 +167,18 @@ pub struct Progress {
     pub length: Duration,
     /// Orders due so far.
     pub due: u64,
+    /// Orders a second that are asked for now.
+    pub rate: f64,
+    /// Replies so far by status.
+    pub statuses: BTreeMap<u16, u64>,
     /// Orders so far by what is known of them.
     pub counts: Counts,
     /// Requests sent whose reply is not there.
     pub requests_under_way: u64,
     /// Response in microseconds of the replies since the last call; empty in a retry.
     pub recent_us: Histogram<u32>,
+    /// The latencies recorded since the last call, by the time at which they were; empty in a retry.
+    pub recent: Recent,
 }
 
 /// Told how a run is getting on; to break off ends the phase it is in: the schedule, or the retries.

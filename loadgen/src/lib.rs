@@ -2,9 +2,10 @@
 //! counts from that instant, never from the moment at which it could be sent.
 //!
 //! [`run::run`] takes a [`plan::Plan`] and a payload, and returns what it measured and what became of each order.
-//! Modules in reading order: the schedule is pure; a timer keeps it; connections send; outcomes are read from replies;
-//! latencies are measured; one shard a thread puts these together; unsettled orders are sent again; a run joins all of
-//! it and judges whether it can be trusted; reports are for people and programs.
+//! Modules in reading order: the schedule is pure; a timer keeps it; a workload is a file that says what to send;
+//! connections send; outcomes are read from replies; latencies are measured; one shard a thread puts these together;
+//! unsettled orders are sent again; a run joins all of it and judges whether it can be trusted; reports, logs and
+//! metrics are for people and programs; and the generator measures and tests itself.
 //!
 //! # What the figures mean
 //! - Delay is due -> sent, service is sent -> reply fully read, response is due -> reply fully read. All three hold the
@@ -20,23 +21,32 @@
 pub mod schedule;
 pub mod timer;
 
+mod bodies;
 pub mod payload;
 pub mod plan;
 pub mod target;
+mod tls;
+pub mod workload;
 
 mod connection;
 mod outcome;
 
 pub mod gauges;
-pub mod live;
 pub mod measure;
 
 mod retry;
 mod shard;
 
+mod result;
 pub mod run;
 mod validity;
 
+pub mod live;
+pub mod log;
+pub mod metrics;
 pub mod report;
 mod text;
+
+pub mod calibrate;
+pub mod stall;
 pub mod void;

@@ -2,20 +2,22 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context;
-use bytes::Bytes;
 use clap::Parser;
-use loadgen::payload::{CreatedAt, DEFAULT_MAX_BYTES, GenerateSpec, Payload, generate, replay};
-use loadgen::plan::{Bodies, Plan};
-use loadgen::report::{PayloadReport, RunReport, write_outcomes};
+use loadgen::calibrate::{HEAD, calibrate};
+use loadgen::live::Live;
+use loadgen::log::IntervalLog;
+use loadgen::metrics::Metrics;
+use loadgen::report::{JSON_SCHEMA, RunReport, write_outcomes};
+use loadgen::stall::{Stall, self_test};
 use loadgen::{run, void};
 use tokio::net::TcpListener;
 
-use crate::cli::{Cli, Command, RunArgs, VoidArgs};
-use loadgen::live::Live;
+use crate::asked::Asked;
+use crate::cli::{CalibrateArgs, Cli, Command, RunArgs, SelfTestArgs, VoidArgs};
 
+mod asked;
 mod cli;
 
 /// The run took place and may not be trusted.
@@ -26,7 +28,10 @@ const NOT_RUN: u8 = 2;
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run(&args),
+        Command::Calibrate(args) => measure_itself(&args).map(|()| true),
+        Command::SelfTest(args) => test_itself(&args),
         Command::Void(args) => void(&args).map(|()| true),
+        Command::Schema => write!(io::stdout(), "{JSON_SCHEMA}").map(|()| true).map_err(anyhow::Error::new),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -41,13 +46,24 @@ fn main() -> ExitCode {
 
 /// Runs and reports; true if the run is valid.
 fn run(args: &RunArgs) -> anyhow::Result<bool> {
-    let plan = args.plan();
-    let (bodies, payload) = bodies(args, &plan)?;
-    let live = Live::start(args.progress)?;
-    let result = run::run(&plan, bodies, live.observer()).map_err(anyhow::Error::new)?;
-    let seed = args.data.is_none().then_some(args.seed);
-    let about = payload.as_ref().map(|payload| PayloadReport::new(payload, seed));
-    let report = RunReport::new(&plan, about, &result);
+    let Asked { plan, bodies, about, calibration, payload } = Asked::of(args)?;
+    let mut log = match &args.hdr_log {
+        Some(path) => Some(IntervalLog::create(path).with_context(|| format!("write {}", path.display()))?),
+        None => None,
+    };
+    let metrics = match args.metrics_listen {
+        Some(listen) => Some(Metrics::serve(listen).with_context(|| format!("listen on {listen}"))?),
+        None => None,
+    };
+    let mut live = Live::start(args.progress)?.observer();
+    let result = run::run(&plan, bodies, |progress| {
+        log.iter_mut().for_each(|log| log.observe(progress));
+        metrics.iter().for_each(|metrics| metrics.observe(progress));
+        live(progress)
+    })
+    .map_err(anyhow::Error::new)?;
+    let mut report = RunReport::new(&plan, Some(about), &result);
+    report.calibration = calibration;
     // Files first: a closed standard output must not cost the results of a run.
     if let Some(path) = &args.report {
         report.write(path).with_context(|| format!("write {}", path.display()))?;
@@ -55,29 +71,41 @@ fn run(args: &RunArgs) -> anyhow::Result<bool> {
     if let (Some(path), Some(payload)) = (&args.outcomes, &payload) {
         write_outcomes(path, payload, &result).with_context(|| format!("write {}", path.display()))?;
     }
+    if let (Some(path), Some(log)) = (&args.hdr_log, log) {
+        log.finish().with_context(|| format!("write {}", path.display()))?;
+    }
     write!(io::stdout(), "{report}").context("write to standard output")?;
     Ok(result.valid())
 }
 
-/// What the run sends: a file's bytes again and again, replayed orders or generated ones.
-fn bodies(args: &RunArgs, plan: &Plan) -> anyhow::Result<(Bodies, Option<Arc<Payload>>)> {
-    if let Some(path) = &args.body_file {
-        let body = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
-        return Ok((Bodies::Same(Bytes::from(body)), None));
+fn measure_itself(args: &CalibrateArgs) -> anyhow::Result<()> {
+    writeln!(io::stdout(), "{HEAD}")?;
+    let calibration = calibrate(args.connections, args.each, |row| {
+        // With standard output gone the file may still be wanted.
+        writeln!(io::stdout(), "{row}").unwrap_or(());
+    })
+    .map_err(anyhow::Error::new)?;
+    if let Some(path) = &args.json {
+        calibration.write(path).with_context(|| format!("write {}", path.display()))?;
     }
-    let orders = plan.orders_asked()?;
-    let payload = match &args.data {
-        Some(path) => replay(path, Some(orders), DEFAULT_MAX_BYTES)?,
-        None => generate(&GenerateSpec {
-            orders,
-            seed: args.seed,
-            run_id: args.run_id.clone().unwrap_or_else(cli::new_run_id),
-            created_at: CreatedAt::Absent,
-            max_bytes: DEFAULT_MAX_BYTES,
-        })?,
+    write!(io::stdout(), "{calibration}").context("write to standard output")
+}
+
+/// True if the generator tells the truth.
+fn test_itself(args: &SelfTestArgs) -> anyhow::Result<bool> {
+    let stall = Stall {
+        rate: args.rate,
+        duration: args.duration,
+        at: args.duration.mul_f64(0.4),
+        length: args.stall,
     };
-    let payload = Arc::new(payload);
-    Ok((Bodies::from(&payload), Some(payload)))
+    let found = self_test(&stall).map_err(anyhow::Error::new)?;
+    if let Some(path) = &args.json {
+        let json = serde_json::to_vec_pretty(&found)?;
+        std::fs::write(path, json).with_context(|| format!("write {}", path.display()))?;
+    }
+    write!(io::stdout(), "{found}").context("write to standard output")?;
+    Ok(found.holds)
 }
 
 /// Serves until it is killed or interrupted.

@@ -8,7 +8,12 @@ use std::time::Duration;
 
 use hdrhistogram::{Counter, Histogram};
 
+pub use self::fine::Fine;
+pub use self::recent::Recent;
 use crate::schedule::Schedule;
+
+mod fine;
+mod recent;
 
 /// The longest latency that a histogram can hold.
 pub const LONGEST: Duration = Duration::from_secs(600);
@@ -100,45 +105,6 @@ pub(crate) fn add<T: Counter>(to: &mut Histogram<T>, from: &Histogram<T>) {
     debug_assert!(added.is_ok());
 }
 
-/// The latencies of the orders that were due in one second, in nanoseconds and with three digits.
-#[derive(Clone, Debug)]
-pub struct Fine {
-    /// Due -> sent.
-    pub delay: Histogram<u32>,
-    /// Sent -> reply fully read.
-    pub service: Histogram<u32>,
-    /// Due -> reply fully read.
-    pub response: Histogram<u32>,
-}
-
-impl Fine {
-    fn new() -> Self {
-        Self { delay: fine_histogram(), service: fine_histogram(), response: fine_histogram() }
-    }
-
-    fn record(&mut self, at: Instants, orders: usize) {
-        let orders = u32::try_from(orders).unwrap_or(u32::MAX);
-        self.delay.saturating_record_n(at.sent_ns.saturating_sub(at.due_ns), orders);
-        self.service.saturating_record_n(at.reply_ns.saturating_sub(at.sent_ns), orders);
-        self.response.saturating_record_n(at.reply_ns.saturating_sub(at.due_ns), orders);
-    }
-
-    fn add(&mut self, other: &Self) {
-        add(&mut self.delay, &other.delay);
-        add(&mut self.service, &other.service);
-        add(&mut self.response, &other.response);
-    }
-}
-
-/// Nanoseconds, told apart from a microsecond on, which makes a third of a histogram that tells each apart. It grows as
-/// needed: some 30 KB where the slowest takes a tenth of a second.
-#[expect(clippy::unwrap_used, reason = "constant bounds")]
-fn fine_histogram() -> Histogram<u32> {
-    let mut histogram = Histogram::new_with_bounds(NANOS_PER_MICRO, 2 * NANOS_PER_MICRO, DIGITS).unwrap();
-    histogram.auto(true);
-    histogram
-}
-
 /// What came of the orders that were due in one second of the schedule, at their first sending.
 #[derive(Clone, Debug)]
 pub struct Second {
@@ -202,6 +168,16 @@ impl Measures {
         }
     }
 
+    /// Records the service of a request of a closed loop, which has no other latency.
+    pub(crate) fn record_service(&mut self, at: Instants, orders: usize) {
+        let service = at.reply_ns.saturating_sub(at.sent_ns);
+        if service > LONGEST_NS {
+            self.latencies.clipped += 1;
+        }
+        self.latencies.service.saturating_record_n(service, orders as u64);
+        self.last_sent_ns = self.last_sent_ns.max(at.sent_ns);
+    }
+
     /// Records what came of the orders of a request.
     pub(crate) fn record_outcomes(&mut self, due_ns: u64, accepted: u64, orders: u64) {
         let second = self.second(due_ns);
@@ -241,6 +217,11 @@ impl Measures {
                 ours.add(theirs);
             }
         }
+    }
+
+    /// Of a closed loop: an order is due when it is sent.
+    pub(crate) fn fill_due_as_sent(&mut self) {
+        self.seconds.iter_mut().for_each(|second| second.due = second.sent);
     }
 
     /// Fills in how many orders were due in each second up to `end_ns`, whether they were sent or not.
@@ -296,22 +277,6 @@ mod tests {
         let due: Vec<u64> = measures.seconds.iter().map(|second| second.due).collect();
         assert_eq!(due, [8, 6, 4]);
         assert_eq!(schedule.orders(), 18);
-    }
-
-    #[test]
-    fn each_second_has_its_own_latencies_with_all_digits_where_they_are_asked_for() {
-        let mut all = Measures::new(true);
-        for second in 0..2_u64 {
-            let mut one = Measures::new(true);
-            let due_ns = second * NANOS_PER_SECOND;
-            let (sent_ns, reply_ns) = (due_ns + 2_000_000, due_ns + 7_000_000 * (second + 1));
-            one.record_latencies(Instants { due_ns, sent_ns, reply_ns }, 3);
-            all.add(&one);
-        }
-        let fine = all.seconds[1].fine.as_ref().unwrap();
-        let ms = |histogram: &Histogram<u32>| (histogram.len(), histogram.max() / 1_000_000);
-        assert_eq!((ms(&fine.delay), ms(&fine.service), ms(&fine.response)), ((3, 2), (3, 12), (3, 14)));
-        assert!(Measures::new(false).second(0).fine.is_none());
     }
 
     #[test]

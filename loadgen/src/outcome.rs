@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use pipeline::outcomes::Outcome;
 use serde::Deserialize;
@@ -76,8 +77,20 @@ impl Verdict {
     ///
     /// A body is read only where the status leaves a question open. An order that it does not name has the outcome
     /// that the status stands for.
-    pub(crate) fn of_reply(status: u16, body: &[u8], orders: usize) -> Self {
-        let outcome = of_status(status);
+    ///
+    /// `expect` says which statuses count as accepted, whatever they mean to the order contract; where it is empty the
+    /// contract says it.
+    pub(crate) fn of_reply(status: u16, body: &[u8], orders: usize, expect: &[RangeInclusive<u16>]) -> Self {
+        let mut outcome = of_status(status);
+        if !expect.is_empty() {
+            let expected = expect.iter().any(|range| range.contains(&status));
+            if expected {
+                return Self::all(Outcome::Accepted, "");
+            }
+            // A success that was not expected is none.
+            outcome = if outcome == Outcome::Accepted { Outcome::Rejected } else { outcome };
+            return Self::all(outcome, format!("status_{status}"));
+        }
         if outcome == Outcome::Accepted && status != 207 {
             return Self::all(outcome, "");
         }
@@ -199,15 +212,23 @@ mod tests {
 
     #[test]
     fn a_202_needs_no_body() {
-        assert_eq!(Verdict::of_reply(202, b"", 3), Verdict::all(Outcome::Accepted, ""));
-        assert_eq!(Verdict::of_reply(201, b"not JSON", 1), Verdict::all(Outcome::Accepted, ""));
+        assert_eq!(Verdict::of_reply(202, b"", 3, &[]), Verdict::all(Outcome::Accepted, ""));
+        assert_eq!(Verdict::of_reply(201, b"not JSON", 1, &[]), Verdict::all(Outcome::Accepted, ""));
+    }
+
+    #[test]
+    fn an_expected_status_is_accepted_and_no_other() {
+        let outcome = |status| Verdict::of_reply(status, b"", 1, &[200..=200, 404..=404]).outcome;
+        assert_eq!([200, 404].map(outcome), [Outcome::Accepted; 2]);
+        assert_eq!([201, 403].map(outcome), [Outcome::Rejected; 2]);
+        assert_eq!([503, 500].map(outcome), [Outcome::Failed, Outcome::Unknown]);
     }
 
     #[test]
     fn in_a_mixed_reply_what_is_not_named_was_accepted() {
         let body = br#"{"accepted":2,"rejected":1,"failed":0,"unknown":0,"results":
             [{"index":1,"order_id":"o-1","outcome":"rejected","reason":"bad_total","detail":"\"x\"","retry":false}]}"#;
-        let verdict = Verdict::of_reply(207, body, 3);
+        let verdict = Verdict::of_reply(207, body, 3, &[]);
         assert_eq!(verdict.outcome, Outcome::Accepted);
         let exception = Exception { index: 1, outcome: Outcome::Rejected, reason: "bad_total".to_owned() };
         assert_eq!(verdict.exceptions, [exception]);
@@ -215,13 +236,13 @@ mod tests {
 
     #[test]
     fn a_mixed_reply_that_cannot_be_read_leaves_all_orders_unknown() {
-        assert_eq!(Verdict::of_reply(207, b"{", 2).outcome, Outcome::Unknown);
+        assert_eq!(Verdict::of_reply(207, b"{", 2, &[]).outcome, Outcome::Unknown);
     }
 
     #[test]
     fn an_index_beyond_the_request_is_ignored() {
         let body = br#"{"results":[{"index":2,"outcome":"rejected"}]}"#;
-        assert_eq!(Verdict::of_reply(422, body, 2).exceptions, []);
+        assert_eq!(Verdict::of_reply(422, body, 2, &[]).exceptions, []);
     }
 
     #[test]
@@ -236,14 +257,14 @@ mod tests {
             (500, Outcome::Unknown),
             (504, Outcome::Unknown),
         ] {
-            let verdict = Verdict::of_reply(status, b"", 1);
+            let verdict = Verdict::of_reply(status, b"", 1, &[]);
             assert_eq!((verdict.outcome, verdict.reason.as_ref()), (outcome, &*format!("status_{status}")));
         }
     }
 
     #[test]
     fn a_refusal_of_the_whole_request_may_name_its_reason() {
-        assert_eq!(Verdict::of_reply(400, br#"{"reason":"not_json"}"#, 1).reason, "not_json");
+        assert_eq!(Verdict::of_reply(400, br#"{"reason":"not_json"}"#, 1, &[]).reason, "not_json");
     }
 
     #[test]

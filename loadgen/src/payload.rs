@@ -14,9 +14,13 @@ use xxhash_rust::xxh3::xxh3_64;
 mod generate;
 mod replay;
 mod retail;
+mod shape;
+mod template;
 
-pub use generate::{CreatedAt, GenerateSpec, RUN_ID_LENGTH_MAX, generate};
-pub use replay::replay;
+pub use generate::{CreatedAt, GenerateSpec, RUN_ID_LENGTH_MAX, generate, generate_shaped};
+pub use replay::{created_at_ns, replay};
+pub use shape::{Customers, Shape};
+pub use template::{Template, TemplateError};
 
 /// What a payload may take unless its maker asks for another limit, in bytes: about 20 million orders.
 pub const DEFAULT_MAX_BYTES: usize = 4 << 30;
@@ -43,6 +47,9 @@ pub enum PayloadError {
         "use {0:?} as a run id: it needs 1 to {RUN_ID_LENGTH_MAX} visible ASCII characters, no quote or backslash"
     )]
     RunId(String),
+    /// The orders cannot be given this shape.
+    #[error("shape the orders: {0}")]
+    Shape(String),
     /// The compiled-in table cannot be drawn from.
     #[error("use the table of retail shares: {0}")]
     Table(String),

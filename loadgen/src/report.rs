@@ -4,70 +4,40 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use hdrhistogram::{Counter, Histogram};
 use pipeline::outcomes::OutcomeWriter;
 use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_64;
 
-use crate::measure::Second;
+pub use self::asked::{PayloadReport, PlanReport};
+pub use self::latency::{Latencies, Latency, TimerError, latency_ms};
+pub use self::series::SeriesRow;
+use crate::calibrate::Calibration;
 use crate::payload::Payload;
 use crate::plan::Plan;
 use crate::run::RunResult;
+use crate::validity::CLOSED_LOOP;
+
+mod asked;
+mod latency;
+mod series;
 
 /// The name and version of the report's form.
 pub const SCHEMA: &str = "tillflow.loadgen.v1";
-
-const NANOS_PER_MILLI: f64 = 1e6;
-const NANOS_PER_MICRO: f64 = 1e3;
-const MICROS_PER_MILLI: f64 = 1e3;
-
-/// A latency in milliseconds. A batch counts once for each of its orders.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Latency {
-    /// The median.
-    pub p50: f64,
-    /// The 90th percentile.
-    pub p90: f64,
-    /// The 99th percentile.
-    pub p99: f64,
-    /// The 99.9th percentile.
-    pub p999: f64,
-    /// The longest.
-    pub max: f64,
-    /// The arithmetic mean.
-    pub mean: f64,
-    /// The number of orders.
-    pub count: u64,
-}
-
-/// The latency that a histogram of nanoseconds holds.
-pub fn latency_ms(histogram: &Histogram<u64>) -> Latency {
-    let at = |quantile| at_quantile(histogram, quantile) / NANOS_PER_MILLI;
-    Latency {
-        p50: at(0.5),
-        p90: at(0.9),
-        p99: at(0.99),
-        p999: at(0.999),
-        max: histogram.max() as f64 / NANOS_PER_MILLI,
-        mean: histogram.mean() / NANOS_PER_MILLI,
-        count: histogram.len(),
-    }
-}
-
-/// A percentile is the highest value that a histogram cannot tell from it, which must not exceed the maximum.
-fn at_quantile<T: Counter>(histogram: &Histogram<T>, quantile: f64) -> f64 {
-    histogram.value_at_quantile(quantile).min(histogram.max()) as f64
-}
+/// The JSON Schema of the report.
+pub const JSON_SCHEMA: &str = include_str!("../report.schema.json");
 
 /// The report of a run, as it is written to JSON.
 #[derive(Clone, Debug, Serialize)]
 pub struct RunReport {
     /// [`SCHEMA`].
     pub schema: &'static str,
+    /// `open loop`, or what a closed loop is to be called.
+    pub mode: &'static str,
     /// True if there are no reasons against it.
     pub valid: bool,
     /// Why the run may not be trusted.
     pub reasons: Vec<String>,
-    /// Orders a second that were asked for.
+    /// Orders a second that were asked for, the mean where the rate changes; 0 in a closed loop.
     pub offered_per_second: f64,
     /// Orders a second that were sent.
     pub achieved_per_second: f64,
@@ -91,7 +61,11 @@ pub struct RunReport {
     pub rejections: BTreeMap<String, u64>,
     /// Sendings that ended failed or unknown, by reason and in orders.
     pub failures: BTreeMap<String, u64>,
-    /// The three latencies.
+    /// Replies to first sendings by status.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Requests that had to wait for the limit on requests under way, which their delay shows.
+    pub in_flight_limited: u64,
+    /// The three latencies; of a closed loop only service.
     pub latency_ms: Latencies,
     /// One row for each second of the schedule.
     pub series: Vec<SeriesRow>,
@@ -99,10 +73,16 @@ pub struct RunReport {
     pub plan: PlanReport,
     /// What was sent.
     pub payload: Option<PayloadReport>,
+    /// A hash of the schedule and of what was sent: two runs with the same one were offered the same load.
+    pub fingerprint: String,
     /// How late the timer woke the generator.
     pub timer_error_us: TimerError,
     /// CPU time of the generator's threads while the schedule was kept.
     pub cpu_seconds: f64,
+    /// The share of its time in which the busiest thread computed.
+    pub cpu_share: f64,
+    /// What the generator can do on this machine, where that was measured.
+    pub calibration: Option<Calibration>,
     /// When the schedule was broken off, if it was.
     pub broken_off_after_seconds: Option<f64>,
 }
@@ -120,119 +100,14 @@ pub struct FirstOutcomes {
     pub unknown: u64,
 }
 
-/// The three latencies in milliseconds.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Latencies {
-    /// Due -> sent.
-    pub delay: Latency,
-    /// Sent -> reply.
-    pub service: Latency,
-    /// Due -> reply, the headline.
-    pub response: Latency,
-}
-
-/// One second of the schedule.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct SeriesRow {
-    /// The second, counted from 0.
-    pub second: usize,
-    /// Orders due in it.
-    pub due: u64,
-    /// Of these, orders sent, whenever that was.
-    pub sent: u64,
-    /// Of these, orders accepted at their first sending.
-    pub accepted: u64,
-    /// Of these, orders not accepted at their first sending.
-    pub not_accepted: u64,
-    /// Response in milliseconds; null where no reply came.
-    pub response_p50_ms: Option<f64>,
-    /// Response in milliseconds; null where no reply came.
-    pub response_p99_ms: Option<f64>,
-    /// Response in milliseconds; null where no reply came.
-    pub response_max_ms: Option<f64>,
-}
-
-impl SeriesRow {
-    fn new(number: usize, second: &Second) -> Self {
-        let max_us = second.response_max_us as f64;
-        // Two digits round up; the maximum is exact and bounds them.
-        let ms = |us: f64| (!second.response_us.is_empty()).then_some(us.min(max_us) / MICROS_PER_MILLI);
-        Self {
-            second: number,
-            due: second.due,
-            sent: second.sent,
-            accepted: second.accepted,
-            not_accepted: second.not_accepted,
-            response_p50_ms: ms(at_quantile(&second.response_us, 0.5)),
-            response_p99_ms: ms(at_quantile(&second.response_us, 0.99)),
-            response_max_ms: ms(max_us),
-        }
-    }
-}
-
-/// What was asked for.
-#[derive(Clone, Debug, Serialize)]
-pub struct PlanReport {
-    /// Where requests went.
-    pub url: String,
-    /// Orders a second.
-    pub rate: f64,
-    /// The length of the schedule as it was made.
-    pub duration_seconds: f64,
-    /// Orders a request.
-    pub batch: usize,
-    /// Orders of the schedule.
-    pub orders: usize,
-    /// Connections over all threads.
-    pub connections: usize,
-    /// Threads.
-    pub threads: usize,
-    /// True for HTTP/2.
-    pub http2: bool,
-    /// The limit of one request.
-    pub timeout_seconds: f64,
-    /// The limit of all retries.
-    pub retry_for_seconds: f64,
-    /// The limit of delay's 99th percentile.
-    pub max_delay_ms: f64,
-}
-
-/// What was sent, so that the same can be sent again.
-#[derive(Clone, Debug, Serialize)]
-pub struct PayloadReport {
-    /// The seed, unless it was read from a file.
-    pub seed: Option<u64>,
-    /// A hash of all orders, `xxh3:` and 16 hexadecimal digits: as a JSON number it would lose its last ones.
-    pub fingerprint: String,
-    /// Orders in it.
-    pub orders: usize,
-}
-
-impl PayloadReport {
-    /// The report of a payload that was generated for this seed, or read from a file.
-    pub fn new(payload: &Payload, seed: Option<u64>) -> Self {
-        let fingerprint = format!("xxh3:{:016x}", payload.fingerprint());
-        Self { seed, fingerprint, orders: payload.len() }
-    }
-}
-
-/// How late the timer woke the generator, in microseconds.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct TimerError {
-    /// The median.
-    pub p50: f64,
-    /// The 99th percentile.
-    pub p99: f64,
-    /// The longest.
-    pub max: f64,
-}
-
 impl RunReport {
     /// The report of a result.
     pub fn new(plan: &Plan, payload: Option<PayloadReport>, result: &RunResult) -> Self {
-        let timer_us = |ns: f64| ns / NANOS_PER_MICRO;
+        let sent = payload.as_ref().map_or("", |payload| payload.fingerprint.as_str());
+        let offered = format!("{:016x} {sent}", result.schedule.fingerprint());
         Self {
             schema: SCHEMA,
+            mode: if plan.closed_loop { CLOSED_LOOP } else { "open loop" },
             valid: result.valid(),
             reasons: result.reasons.clone(),
             offered_per_second: result.offered_per_second,
@@ -252,32 +127,21 @@ impl RunReport {
             },
             rejections: result.rejections.clone(),
             failures: result.failures.clone(),
+            statuses: result.statuses.clone(),
+            in_flight_limited: result.limited,
             latency_ms: Latencies {
                 delay: latency_ms(&result.latencies.delay),
                 service: latency_ms(&result.latencies.service),
                 response: latency_ms(&result.latencies.response),
             },
             series: result.series.iter().enumerate().map(|(n, second)| SeriesRow::new(n, second)).collect(),
-            plan: PlanReport {
-                url: plan.url.clone(),
-                rate: plan.rate,
-                duration_seconds: result.schedule.length().as_secs_f64(),
-                batch: plan.batch,
-                orders: result.schedule.orders(),
-                connections: plan.connections,
-                threads: plan.threads,
-                http2: plan.http2,
-                timeout_seconds: plan.timeout.as_secs_f64(),
-                retry_for_seconds: plan.retry_for.as_secs_f64(),
-                max_delay_ms: plan.max_delay.as_secs_f64() * 1e3,
-            },
+            plan: PlanReport::new(plan, &result.schedule),
+            fingerprint: asked::hash(xxh3_64(offered.as_bytes())),
             payload,
-            timer_error_us: TimerError {
-                p50: timer_us(at_quantile(&result.timer_error, 0.5)),
-                p99: timer_us(at_quantile(&result.timer_error, 0.99)),
-                max: timer_us(result.timer_error.max() as f64),
-            },
+            timer_error_us: TimerError::new(&result.timer_error),
             cpu_seconds: result.cpu.as_secs_f64(),
+            cpu_share: result.cpu_share,
+            calibration: None,
             broken_off_after_seconds: result.broken_off_after.map(|after| after.as_secs_f64()),
         }
     }

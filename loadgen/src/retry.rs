@@ -14,12 +14,11 @@ use pipeline::outcomes::Outcome;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::connection::{Connection, Trouble};
+use crate::bodies::Bodies;
+use crate::connection::{Connection, OPEN_WITHIN, Trouble};
 use crate::gauges::Counts;
 use crate::outcome::{Reasons, Verdict};
-use crate::plan::Bodies;
 use crate::schedule::Schedule;
-use crate::shard::OPEN_WITHIN;
 use crate::target::Target;
 use crate::timer::Clock;
 
@@ -194,9 +193,11 @@ impl Loop {
     }
 
     async fn exchange(&self, group: Group, connection: &mut Connection) {
-        let Some(body) = self.bodies.body(group.first, group.orders, self.batched) else { return };
         let due_ns = self.schedule.due_ns(group.first / self.schedule.batch());
         let due_unix_ns = self.clock.unix_ns(due_ns);
+        let Some(body) = self.bodies.body(group.first, group.orders, self.batched, due_unix_ns) else {
+            return;
+        };
         let sent = Cell::new(false);
         let send = async {
             connection.ready().await?;
@@ -209,7 +210,7 @@ impl Loop {
                 if let Some(after) = reply.retry_after {
                     self.pause(after);
                 }
-                Verdict::of_reply(reply.status.as_u16(), &reply.body, group.orders)
+                Verdict::of_reply(reply.status.as_u16(), &reply.body, group.orders, &self.target.expect)
             }
             Ok(Err(trouble)) => {
                 if matches!(trouble, Trouble::NotOpened(_)) {

@@ -8,13 +8,14 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
 use pipeline::outcomes::Outcome;
 
+use crate::bodies::Bodies;
 use crate::gauges::{Counts, Gauges, Observer, Phase, Progress};
-use crate::measure::{self, Latencies, Measures, Second};
+use crate::measure::{self, Measures, Recent};
 use crate::outcome::Reasons;
-use crate::plan::{Bodies, Plan};
+use crate::plan::Plan;
+pub use crate::result::RunResult;
 use crate::retry::{self, Retried, Retry};
 use crate::schedule::{Schedule, ScheduleError};
 use crate::shard::{self, Share, Yield};
@@ -52,54 +53,6 @@ pub enum RunError {
     Thread,
 }
 
-/// What a run has found.
-#[derive(Clone, Debug)]
-pub struct RunResult {
-    /// The schedule that was kept.
-    pub schedule: Schedule,
-    /// When it started, in nanoseconds of Unix time.
-    pub started_at: u64,
-    /// Orders due until the schedule ended or was broken off.
-    pub due: u64,
-    /// Orders by their last outcome, after all retries. `sent` is the sum of the other four.
-    pub counts: Counts,
-    /// Orders by the outcome of their first sending.
-    pub first: Counts,
-    /// Orders that were sent again after the schedule, each counted once.
-    pub retried: u64,
-    /// Orders a second that were asked for.
-    pub offered_per_second: f64,
-    /// Orders sent over the time from the start to the last first sending, or the schedule's length if that is longer.
-    pub achieved_per_second: f64,
-    /// Delay, service and response of the first sending of each order.
-    pub latencies: Latencies,
-    /// How late the timer woke the generator, in nanoseconds, over its wake-ups.
-    pub timer_error: Histogram<u64>,
-    /// One row for each second of the schedule.
-    pub series: Vec<Second>,
-    /// The last outcome of each order of the schedule; nothing if it was not sent.
-    pub outcomes: Vec<Option<Outcome>>,
-    /// Rejected orders by reason.
-    pub rejections: BTreeMap<String, u64>,
-    /// Sendings that ended failed or unknown, by reason and in orders; an order counts each time.
-    pub failures: BTreeMap<String, u64>,
-    /// Attempts to open a connection that did not succeed while the schedule was kept.
-    pub connections_not_opened: u64,
-    /// When the schedule was broken off, if it was.
-    pub broken_off_after: Option<Duration>,
-    /// CPU time of the generator's threads while the schedule was kept.
-    pub cpu: Duration,
-    /// Why the run is not valid; empty if it is.
-    pub reasons: Vec<String>,
-}
-
-impl RunResult {
-    /// True if the run offered the load that was asked for and measured all of it.
-    pub fn valid(&self) -> bool {
-        self.reasons.is_empty()
-    }
-}
-
 /// Sends the payload as planned and blocks until all is known that will be.
 ///
 /// `observe` is called about ten times a second on the calling thread; a break ends the schedule early, and later the
@@ -116,51 +69,70 @@ pub fn run(
     let bodies = bodies.into();
     let schedule = plan.schedule(bodies.available())?;
     let Plan { connections, threads, .. } = *plan;
-    if threads == 0 || connections < threads {
-        return Err(RunError::Connections { connections, threads });
+    let most_threads = connections.min(plan.max_in_flight.unwrap_or(usize::MAX));
+    if threads == 0 || most_threads < threads {
+        return Err(RunError::Connections { connections: most_threads, threads });
     }
-    let retry_target = Target::new(plan, &bodies)?;
+    let target = Target::new(plan, &bodies)?;
+    let of_thread = |all: usize, thread: usize| (all - thread).div_ceil(threads);
     let shares: Vec<Share> = (0..threads)
-        .map(|thread| {
-            Ok(Share {
-                batched: plan.batch > 1,
-                fine: plan.fine,
-                timeout: plan.timeout,
-                bodies: bodies.clone(),
-                schedule: schedule.shard(thread, threads),
-                target: Target::new(plan, &bodies)?,
-                connections: (connections - thread).div_ceil(threads),
-                gauges: Arc::new(Gauges::new()),
-            })
+        .map(|thread| Share {
+            batched: plan.batch > 1,
+            timeout: plan.timeout,
+            bodies: bodies.clone(),
+            schedule: schedule.shard(thread, threads),
+            target: target.clone(),
+            connections: of_thread(connections, thread),
+            streams: plan.streams,
+            max_in_flight: plan.max_in_flight.map(|all| of_thread(all, thread)),
+            spin: plan.spin,
+            fine: plan.fine,
+            gauges: Arc::new(Gauges::new()),
         })
-        .collect::<Result<_, TargetError>>()?;
+        .collect();
     let (clock, yields) = send(shares, plan.on_a_second, &schedule, &mut observe)?;
 
     let mut measures = Measures::new(plan.fine);
     let mut reasons = Reasons::default();
-    let mut outcomes = vec![None; schedule.orders()];
-    let (mut not_opened, mut retry_at_ns, mut cpu) = (0, 0, Duration::ZERO);
+    let mut outcomes = Vec::new();
+    let mut statuses = BTreeMap::new();
+    let (mut not_opened, mut limited, mut retry_at_ns) = (0, 0, 0);
+    let (mut cpu, mut cpu_share) = (Duration::ZERO, 0.0_f64);
     // Threads notice a break within a tenth of a second of each other. The last one counts, so that what was sent was due.
     let broken_off_ns = yields.iter().filter_map(|shard| shard.broken_off_ns).max();
     for (thread, shard) in yields.into_iter().enumerate() {
         measures.add(&shard.measures);
         reasons.add(shard.reasons);
         not_opened += shard.not_opened;
+        limited += shard.limited;
         retry_at_ns = retry_at_ns.max(shard.retry_at_ns);
         cpu += shard.cpu;
-        gather(&mut outcomes, &shard.outcomes, schedule, thread, threads);
+        let computed = shard.cpu.saturating_sub(shard.spun).as_secs_f64();
+        cpu_share = cpu_share.max(computed / shard.took.as_secs_f64().max(f64::MIN_POSITIVE));
+        shard.statuses.iter().for_each(|(status, replies)| *statuses.entry(*status).or_default() += replies);
+        gather(&mut outcomes, &shard.outcomes, &schedule, thread, threads);
+    }
+    if !schedule.is_closed_loop() {
+        outcomes.resize(schedule.orders(), None);
     }
     let length_ns = u64::try_from(schedule.length().as_nanos()).unwrap_or(u64::MAX);
     let kept_ns = broken_off_ns.unwrap_or(length_ns);
-    measures.fill_due(&schedule, kept_ns);
     let first = retry::counts(&outcomes);
+    let due = if schedule.is_closed_loop() {
+        measures.fill_due_as_sent();
+        first.sent
+    } else {
+        measures.fill_due(&schedule, kept_ns);
+        schedule.orders_before(kept_ns) as u64
+    };
 
     let mut retried = Retried::default();
-    if bodies.may_be_sent_again() && first.failed + first.unknown > 0 && !plan.retry_for.is_zero() {
+    let followed = bodies.may_be_sent_again();
+    if followed && first.failed + first.unknown > 0 && !plan.retry_for.is_zero() {
         let retry = Retry {
             bodies,
-            schedule,
-            target: retry_target,
+            schedule: schedule.clone(),
+            target,
             clock,
             connections,
             timeout: plan.timeout,
@@ -173,10 +145,13 @@ pub fn run(
                 started_at: clock.unix_ns(0),
                 elapsed: Duration::from_nanos(clock.now_ns()),
                 length: schedule.length(),
-                due: schedule.orders_before(kept_ns) as u64,
+                due,
+                rate: 0.0,
+                statuses: statuses.clone(),
                 counts,
                 requests_under_way: 0,
                 recent_us: measure::small_histogram(),
+                recent: Recent::new(),
             })
         })
         .map_err(RunError::Start)?;
@@ -185,13 +160,17 @@ pub fn run(
 
     let took_ns = kept_ns.max(measures.last_sent_ns).max(1);
     let mut result = RunResult {
-        schedule,
         started_at: clock.unix_ns(0),
-        due: schedule.orders_before(kept_ns) as u64,
+        due,
         counts: retry::counts(&outcomes),
         first,
         retried: retried.orders,
-        offered_per_second: schedule.rate(),
+        // Of a schedule that was broken off, and whose rate changes, the part that was kept was asked for.
+        offered_per_second: if broken_off_ns.is_none() || schedule.is_level() {
+            schedule.rate()
+        } else {
+            due as f64 / Duration::from_nanos(kept_ns.max(1)).as_secs_f64()
+        },
         achieved_per_second: first.sent as f64 / Duration::from_nanos(took_ns).as_secs_f64(),
         latencies: measures.latencies,
         timer_error: measures.timer_error,
@@ -201,10 +180,15 @@ pub fn run(
         failures: reasons.unsettled,
         connections_not_opened: not_opened,
         broken_off_after: broken_off_ns.map(Duration::from_nanos),
+        statuses,
+        followed,
+        limited,
         cpu,
+        cpu_share,
+        schedule,
         reasons: Vec::new(),
     };
-    result.reasons = validity::reasons(&result, plan.max_delay);
+    result.reasons = validity::reasons(&result, plan.max_delay, plan.max_cpu);
     Ok(result)
 }
 
@@ -246,6 +230,8 @@ fn send(
             gauges.iter().for_each(|gauges| gauges.stop());
         }
     }
+    // What the threads have shown since, so that an observer that adds up has all of it. There is nothing left to break.
+    let _ = observe(&progress(&gauges, schedule, clock));
     let mut yields = Vec::new();
     for thread in threads {
         let ended = thread.join().map_err(|_| RunError::Thread)?.map_err(RunError::Start)?;
@@ -262,30 +248,40 @@ fn progress(gauges: &[Arc<Gauges>], schedule: &Schedule, clock: Clock) -> Progre
         elapsed: Duration::from_nanos(now_ns),
         length: schedule.length(),
         due: schedule.orders_before(now_ns) as u64,
+        rate: schedule.rate_at(now_ns),
+        statuses: BTreeMap::new(),
         counts: Counts::default(),
         requests_under_way: 0,
         recent_us: measure::small_histogram(),
+        recent: Recent::new(),
     };
     for gauges in gauges {
         progress.counts.add(gauges.counts());
         progress.requests_under_way += gauges.requests_under_way();
-        gauges.take_recent(&mut progress.recent_us);
+        gauges.add_statuses(&mut progress.statuses);
+        gauges.take_recent(&mut progress.recent_us, &mut progress.recent);
+    }
+    if schedule.is_closed_loop() {
+        progress.due = progress.counts.sent;
     }
     progress
 }
 
-/// Puts the outcomes of a thread's orders at their places among all orders.
+/// Puts the outcomes of a thread's orders at their places among all orders, which may be behind the last one so far.
 fn gather(
-    all: &mut [Option<Outcome>],
+    all: &mut Vec<Option<Outcome>>,
     of_thread: &[Option<Outcome>],
-    schedule: Schedule,
+    schedule: &Schedule,
     thread: usize,
     threads: usize,
 ) {
     let shard = schedule.shard(thread, threads);
     for (turn, outcomes) in of_thread.chunks(schedule.batch()).enumerate() {
-        let (first, _) = schedule.orders_of(shard.request(turn));
-        for (place, outcome) in all.iter_mut().skip(first).zip(outcomes) {
+        let (first, orders) = schedule.orders_of(shard.request(turn));
+        if all.len() < first + orders {
+            all.resize(first + orders, None);
+        }
+        for (place, outcome) in all.iter_mut().skip(first).take(orders).zip(outcomes) {
             *place = *outcome;
         }
     }

@@ -1,14 +1,26 @@
-//! When each request is due: a pure function of the rate, the batch size and the number of orders.
+//! When each request is due: a pure function of the rate over time, the batch size and the number of orders.
 //!
 //! The schedule is open: it does not know the server, and no slow reply moves a later request. It owns no clock;
 //! instants are nanoseconds since the start of the run. All arithmetic is in integers, so that request i is due at the
 //! same nanosecond however many requests came before it, and errors of rounding never add up.
+//!
+//! The one exception has no instants at all: a closed loop, in which each connection sends when it has its reply. It is
+//! kept apart by [`Schedule::closed_loop`], and whoever asks it for an instant is told 0.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Orders a second are counted in thousandths, so that slow rates such as 0.5 orders/s can be asked for.
-const MILLI: u128 = 1_000;
-const NANOS_PER_SECOND: u128 = 1_000_000_000;
+use xxhash_rust::xxh3::Xxh3;
+
+use self::lines::Lines;
+pub use self::profile::{Profile, Step};
+
+mod lines;
+pub(crate) mod profile;
+#[cfg(test)]
+mod tests;
+
+const MILLI: f64 = 1_000.0;
 
 /// A schedule that cannot be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,12 +34,41 @@ pub enum ScheduleError {
     /// The schedule would be empty.
     #[error("the schedule has no orders: the duration or the number of orders is zero")]
     Empty,
+    /// A burst that is longer than the interval it ends.
+    #[error("a burst must not be longer than the interval from one to the next")]
+    Burst,
+    /// A sine that would go below zero.
+    #[error("the amplitude of a sine must be from 0 to its mean")]
+    Amplitude,
+    /// A period so short, or so often repeated, that the schedule has too many pieces.
+    #[error("the period is too short for this duration")]
+    Period,
+    /// A rate that changes too far or for too long to be integrated exactly.
+    #[error("a rate that changes must stay below 10,000,000 orders/s, and each change within a day")]
+    Slope,
+    /// A replay without instants.
+    #[error("a replay needs the instants of the orders: give a file whose orders have created_at")]
+    Replay,
+    /// A replay at no speed.
+    #[error("the speed of a replay must be above 0 and at most 1,000,000")]
+    Speed,
+}
+
+/// Where due instants come from.
+#[derive(Debug, PartialEq, Eq)]
+enum Pace {
+    /// A rate over time.
+    Lines(Lines),
+    /// An instant for each order, in their order.
+    Instants(Vec<u64>),
+    /// None: each connection goes on when it is free, for this long.
+    BackToBack(u64),
 }
 
 /// Which requests there are, when each is due, and which orders it carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    milli_rate: u128,
+    pace: Arc<Pace>,
     batch: usize,
     orders: usize,
 }
@@ -47,24 +88,67 @@ impl Schedule {
         batch: usize,
         most_orders: usize,
     ) -> Result<Self, ScheduleError> {
-        // A Duration is the standard library's checked way from a float to an integer: it refuses what is not finite
-        // or is negative, and it rounds to nine digits, of which three are kept.
-        let milli_rate = Duration::try_from_secs_f64(rate).map_err(|_| ScheduleError::Rate)?.as_millis();
-        if milli_rate == 0 || milli_rate > MILLI * NANOS_PER_SECOND {
-            return Err(ScheduleError::Rate);
+        Self::of(&Profile::Steady { rate, duration }, batch, most_orders)
+    }
+
+    /// The schedule of a profile: order j is due when the integral of the rate reaches j.
+    ///
+    /// # Errors
+    /// A profile that cannot be kept, an empty batch, an empty schedule.
+    pub fn of(profile: &Profile, batch: usize, most_orders: usize) -> Result<Self, ScheduleError> {
+        let lines = profile.lines()?;
+        let orders = usize::try_from(lines.orders()).unwrap_or(usize::MAX);
+        Self::with(Pace::Lines(lines), batch, orders.min(most_orders))
+    }
+
+    /// The schedule of orders that were due at these instants of some clock, in nanoseconds and in any order, replayed
+    /// from the earliest on with the gaps divided by `speed`. Gaps are kept to the nanosecond of `gap / speed`.
+    ///
+    /// # Errors
+    /// No speed, an empty batch, no instants.
+    pub fn replay(
+        instants: &[i128],
+        speed: f64,
+        batch: usize,
+        most_orders: usize,
+    ) -> Result<Self, ScheduleError> {
+        if !(speed > 0.0 && speed <= 1e6) {
+            return Err(ScheduleError::Speed);
         }
+        let earliest = instants.iter().copied().min().ok_or(ScheduleError::Replay)?;
+        let gap = |instant: &i128| ((instant - earliest) as f64 / speed) as u64;
+        let mut due: Vec<u64> = instants.iter().map(gap).collect();
+        due.sort_unstable();
+        due.truncate(most_orders);
+        let orders = due.len();
+        Self::with(Pace::Instants(due), batch, orders)
+    }
+
+    /// No schedule: each connection sends its next request when it has the reply to the one before, for `duration`.
+    ///
+    /// # Errors
+    /// An empty batch, no time, no orders.
+    pub fn closed_loop(duration: Duration, batch: usize, most_orders: usize) -> Result<Self, ScheduleError> {
+        if duration.is_zero() {
+            return Err(ScheduleError::Empty);
+        }
+        let ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Self::with(Pace::BackToBack(ns), batch, most_orders)
+    }
+
+    fn with(pace: Pace, batch: usize, orders: usize) -> Result<Self, ScheduleError> {
         if batch == 0 {
             return Err(ScheduleError::Batch);
         }
-        let fitting = duration
-            .as_nanos()
-            .checked_mul(milli_rate)
-            .map_or(u128::MAX, |product| product.div_ceil(MILLI * NANOS_PER_SECOND));
-        let orders = usize::try_from(fitting).unwrap_or(usize::MAX).min(most_orders);
-        if orders == 0 { Err(ScheduleError::Empty) } else { Ok(Self { milli_rate, batch, orders }) }
+        if orders == 0 { Err(ScheduleError::Empty) } else { Ok(Self { pace: Arc::new(pace), batch, orders }) }
     }
 
-    /// The number of orders.
+    /// True for a closed loop, whose requests are due at no instant.
+    pub fn is_closed_loop(&self) -> bool {
+        matches!(*self.pace, Pace::BackToBack(_))
+    }
+
+    /// The number of orders; of a closed loop the most that there can be.
     pub const fn orders(&self) -> usize {
         self.orders
     }
@@ -81,11 +165,15 @@ impl Schedule {
 
     /// When request `request` is due, in nanoseconds after the start.
     pub fn due_ns(&self, request: usize) -> u64 {
-        self.order_due_ns(request as u128 * self.batch as u128)
-    }
-
-    fn order_due_ns(&self, order: u128) -> u64 {
-        u64::try_from(order * MILLI * NANOS_PER_SECOND / self.milli_rate).unwrap_or(u64::MAX)
+        let order = request as u128 * self.batch as u128;
+        match &*self.pace {
+            Pace::Lines(lines) => lines.due_ns(order),
+            Pace::Instants(due) => {
+                let order = usize::try_from(order).unwrap_or(usize::MAX);
+                due.get(order).or(due.last()).copied().unwrap_or(0)
+            }
+            Pace::BackToBack(_) => 0,
+        }
     }
 
     /// The first order of request `request`, and how many it carries.
@@ -96,10 +184,12 @@ impl Schedule {
 
     /// The number of requests that are due before `ns` nanoseconds after the start.
     pub fn requests_before(&self, ns: u64) -> usize {
-        // floor(i * batch * c / rate) < ns exactly if i * batch * c < ns * rate, as ns is a whole number.
-        let each = self.batch as u128 * MILLI * NANOS_PER_SECOND;
-        let before = (u128::from(ns) * self.milli_rate).div_ceil(each);
-        usize::try_from(before).unwrap_or(usize::MAX).min(self.requests())
+        let orders = match &*self.pace {
+            Pace::Lines(lines) => usize::try_from(lines.orders_before(ns)).unwrap_or(usize::MAX),
+            Pace::Instants(due) => due.partition_point(|due| *due < ns),
+            Pace::BackToBack(_) => 0,
+        };
+        orders.min(self.orders).div_ceil(self.batch)
     }
 
     /// The number of orders in the requests that are due before `ns` nanoseconds after the start.
@@ -109,22 +199,67 @@ impl Schedule {
 
     /// How long the schedule is: the time in which its orders come at its rate.
     pub fn length(&self) -> Duration {
-        Duration::from_nanos(self.order_due_ns(self.orders as u128))
+        Duration::from_nanos(match &*self.pace {
+            Pace::Lines(lines) => lines.due_ns(self.orders as u128),
+            // The instant after the last one, so that no schedule takes no time.
+            Pace::Instants(due) => due.last().map_or(1, |last| last + 1),
+            Pace::BackToBack(ns) => *ns,
+        })
     }
 
-    /// The orders a second that are asked for.
+    /// True if the rate is the same throughout.
+    pub fn is_level(&self) -> bool {
+        matches!(&*self.pace, Pace::Lines(lines) if lines.level_milli().is_some())
+    }
+
+    /// The orders a second that are asked for, over the whole schedule; 0 for a closed loop, which asks for none.
     pub fn rate(&self) -> f64 {
-        self.milli_rate as f64 / MILLI as f64
+        match &*self.pace {
+            Pace::Lines(lines) => {
+                lines.level_milli().map_or_else(|| self.mean_rate(), |milli| milli as f64 / MILLI)
+            }
+            Pace::Instants(_) => self.mean_rate(),
+            Pace::BackToBack(_) => 0.0,
+        }
+    }
+
+    /// The orders a second that are asked for at one instant. A replay has no rate but that of its last second.
+    pub fn rate_at(&self, ns: u64) -> f64 {
+        match &*self.pace {
+            Pace::Lines(lines) => lines.milli_at(ns) as f64 / MILLI,
+            Pace::Instants(_) => {
+                let before = self.orders_before(ns.saturating_sub(1_000_000_000));
+                (self.orders_before(ns) - before) as f64
+            }
+            Pace::BackToBack(_) => 0.0,
+        }
+    }
+
+    fn mean_rate(&self) -> f64 {
+        self.orders as f64 / self.length().as_secs_f64()
+    }
+
+    /// A hash of all that decides which orders are due when: schedules with the same one are the same.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hash = Xxh3::new();
+        let mut add = |word: u64| hash.update(&word.to_le_bytes());
+        match &*self.pace {
+            Pace::Lines(lines) => lines.words().for_each(&mut add),
+            Pace::Instants(due) => due.iter().copied().for_each(&mut add),
+            Pace::BackToBack(ns) => add(!*ns),
+        }
+        [self.batch as u64, self.orders as u64].into_iter().for_each(add);
+        hash.digest()
     }
 
     /// The shard of one of `threads` threads.
-    pub const fn shard(self, thread: usize, threads: usize) -> Shard {
-        Shard { schedule: self, thread, threads }
+    pub fn shard(&self, thread: usize, threads: usize) -> Shard {
+        Shard { schedule: self.clone(), thread, threads }
     }
 }
 
 /// The requests of one thread: of T threads, thread t has the requests t, t + T, t + 2T and so on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Shard {
     schedule: Schedule,
     thread: usize,
@@ -144,7 +279,7 @@ impl Shard {
 
     /// The schedule's number of this thread's request `turn`, counted from 0.
     pub const fn request(&self, turn: usize) -> usize {
-        self.thread + turn * self.threads
+        self.thread.saturating_add(turn.saturating_mul(self.threads))
     }
 
     /// When this thread's request `turn` is due, in nanoseconds after the start.
@@ -155,126 +290,5 @@ impl Shard {
     /// The schedule that this is a shard of.
     pub const fn schedule(&self) -> &Schedule {
         &self.schedule
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn seconds(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-
-    #[test]
-    fn a_thousand_a_second_for_ten_seconds_is_ten_thousand_requests_a_millisecond_apart() {
-        let schedule = Schedule::new(1_000.0, seconds(10), 1, usize::MAX).unwrap();
-        assert_eq!(schedule.requests(), 10_000);
-        assert_eq!(schedule.due_ns(0), 0);
-        assert_eq!(schedule.due_ns(9_999), 9_999_000_000);
-        assert_eq!(schedule.length(), seconds(10));
-    }
-
-    #[test]
-    fn the_rate_counts_orders_so_batches_come_less_often() {
-        let schedule = Schedule::new(1_000.0, seconds(1), 100, usize::MAX).unwrap();
-        assert_eq!(schedule.requests(), 10);
-        assert_eq!(schedule.due_ns(1), 100_000_000);
-    }
-
-    #[test]
-    fn the_last_batch_carries_what_is_left() {
-        let schedule = Schedule::new(10.0, seconds(1), 4, usize::MAX).unwrap();
-        assert_eq!(schedule.orders_of(1), (4, 4));
-        assert_eq!(schedule.orders_of(2), (8, 2));
-        assert_eq!(schedule.orders_of(3), (10, 0));
-    }
-
-    #[test]
-    fn a_rate_that_does_not_divide_a_second_does_not_drift() {
-        let schedule = Schedule::new(3.0, seconds(1_000), 1, usize::MAX).unwrap();
-        assert_eq!(schedule.requests(), 3_000);
-        assert_eq!(schedule.due_ns(1), 333_333_333);
-        assert_eq!(schedule.due_ns(2_999), 999_666_666_666);
-    }
-
-    #[test]
-    fn slower_than_one_a_second_is_possible() {
-        let schedule = Schedule::new(0.5, seconds(4), 1, usize::MAX).unwrap();
-        assert_eq!((schedule.requests(), schedule.due_ns(1)), (2, 2_000_000_000));
-    }
-
-    #[test]
-    fn a_cap_on_orders_shortens_the_schedule_and_keeps_the_rate() {
-        let schedule = Schedule::new(1_000.0, seconds(10), 1, 2_500).unwrap();
-        assert_eq!(schedule.orders(), 2_500);
-        assert_eq!(schedule.length(), Duration::from_millis(2_500));
-    }
-
-    #[test]
-    fn what_cannot_be_kept_is_refused() {
-        for rate in [0.0, -1.0, f64::NAN, f64::INFINITY, 0.000_1, 2e9] {
-            assert_eq!(Schedule::new(rate, seconds(1), 1, 1), Err(ScheduleError::Rate), "{rate}");
-        }
-        assert_eq!(Schedule::new(1.0, seconds(1), 0, 1), Err(ScheduleError::Batch));
-        assert_eq!(Schedule::new(1.0, seconds(0), 1, 1), Err(ScheduleError::Empty));
-        assert_eq!(Schedule::new(1.0, seconds(1), 1, 0), Err(ScheduleError::Empty));
-    }
-
-    prop_compose! {
-        fn schedules()(
-            rate in prop_oneof![0.5..50.0, 50.0..60_000.0],
-            millis in 1_u64..5_000,
-            batch in 1_usize..400,
-        ) -> Schedule {
-            Schedule::new(rate, Duration::from_millis(millis), batch, usize::MAX).unwrap()
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn each_request_belongs_to_exactly_one_thread(schedule in schedules(), threads in 1_usize..9) {
-            let mut owners = vec![0_u8; schedule.requests()];
-            for thread in 0..threads {
-                let shard = schedule.shard(thread, threads);
-                for turn in 0..shard.len() {
-                    owners[shard.request(turn)] += 1;
-                }
-            }
-            prop_assert!(owners.iter().all(|count| *count == 1));
-        }
-
-        #[test]
-        fn due_instants_never_go_back_and_end_before_the_schedule_does(schedule in schedules()) {
-            let due: Vec<u64> = (0..schedule.requests()).map(|request| schedule.due_ns(request)).collect();
-            prop_assert!(due.is_sorted());
-            prop_assert!(u128::from(*due.last().unwrap()) < schedule.length().as_nanos());
-        }
-
-        #[test]
-        fn each_order_is_in_exactly_one_request(schedule in schedules()) {
-            let mut next = 0;
-            for request in 0..schedule.requests() {
-                let (first, count) = schedule.orders_of(request);
-                prop_assert_eq!(first, next);
-                prop_assert!(count > 0);
-                next += count;
-            }
-            prop_assert_eq!(next, schedule.orders());
-        }
-
-        #[test]
-        fn the_total_is_rate_times_duration_within_one_order(rate in 0.5..60_000.0, millis in 1_u64..5_000) {
-            let schedule = Schedule::new(rate, Duration::from_millis(millis), 1, usize::MAX).unwrap();
-            let exact = schedule.rate() * millis as f64 / 1e3;
-            prop_assert!((schedule.orders() as f64 - exact).abs() <= 1.0);
-        }
-
-        #[test]
-        fn the_count_before_an_instant_agrees_with_the_due_instants(schedule in schedules(), ns in 0_u64..6_000_000_000) {
-            let before = (0..schedule.requests()).take_while(|request| schedule.due_ns(*request) < ns).count();
-            prop_assert_eq!(schedule.requests_before(ns), before);
-        }
     }
 }

@@ -10,16 +10,36 @@ const MOST_ROWS: usize = 30;
 impl Display for RunReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let plan = &self.plan;
-        writeln!(f, "target     {}{}", plan.url, if plan.http2 { "  (HTTP/2)" } else { "" })?;
-        writeln!(
-            f,
-            "schedule   {} orders/s for {:.1} s = {} orders, {} a request",
-            rate(plan.rate),
-            plan.duration_seconds,
-            grouped(plan.orders as u64),
-            plan.batch
-        )?;
-        writeln!(f, "from       {} connections, {} threads", plan.connections, plan.threads)?;
+        write!(f, "target     {} {}", plan.method, plan.url)?;
+        if plan.http2 {
+            write!(f, "  (HTTP/2)")?;
+        }
+        if let Some(path) = &plan.unix_socket {
+            write!(f, "  (socket {path})")?;
+        }
+        if plan.certificate_checked == Some(false) {
+            write!(f, "  (certificate not checked)")?;
+        }
+        match plan.orders {
+            Some(orders) => writeln!(
+                f,
+                "\nschedule   {} orders/s{} for {:.1} s = {} orders, {} a request",
+                rate(plan.rate),
+                if plan.profile.is_some() { " in the mean" } else { "" },
+                plan.duration_seconds,
+                grouped(orders as u64),
+                plan.batch
+            )?,
+            None => writeln!(f, "\nschedule   none for {:.1} s: {}", plan.duration_seconds, self.mode)?,
+        }
+        write!(f, "from       {} connections, {} threads", plan.connections, plan.threads)?;
+        if plan.streams > 1 {
+            write!(f, ", {} streams a connection", plan.streams)?;
+        }
+        if let Some(most) = plan.max_in_flight {
+            write!(f, ", at most {most} requests under way")?;
+        }
+        writeln!(f)?;
         if let Some(seconds) = self.broken_off_after_seconds {
             writeln!(f, "broken off after {seconds:.1} s; all that follows is of this part")?;
         }
@@ -29,9 +49,22 @@ impl Display for RunReport {
         let timer = &self.timer_error_us;
         writeln!(
             f,
-            "\ngenerator  {:.2} s CPU; its timer was late by p50 {:.0} us, p99 {:.0} us, max {:.0} us",
-            self.cpu_seconds, timer.p50, timer.p99, timer.max
+            "\ngenerator  {:.2} s CPU, {:.0} % of its busiest thread's time; its timer was late by p50 {:.0} us, \
+             p99 {:.0} us, max {:.0} us",
+            self.cpu_seconds,
+            100.0 * self.cpu_share,
+            timer.p50,
+            timer.p99,
+            timer.max
         )?;
+        if let Some(calibration) = &self.calibration {
+            writeln!(
+                f,
+                "           calibrated here to {} requests/s a thread",
+                grouped(calibration.ceiling_per_second as u64)
+            )?;
+        }
+        writeln!(f, "load       {}", self.fingerprint)?;
         if self.valid {
             return writeln!(f, "result     valid");
         }
@@ -68,6 +101,19 @@ impl RunReport {
                 writeln!(f, "  {reason:<30} {:>13}", grouped(*orders))?;
             }
         }
+        if self.statuses.keys().any(|status| !(200..300).contains(status)) {
+            writeln!(f, "replies by status")?;
+            for (status, replies) in &self.statuses {
+                writeln!(f, "  {status:<30} {:>13}", grouped(*replies))?;
+            }
+        }
+        if self.in_flight_limited > 0 {
+            let limited = grouped(self.in_flight_limited);
+            writeln!(f, "waited for the limit on requests under way: {limited} requests")?;
+        }
+        if self.plan.closed_loop {
+            return writeln!(f, "\nrate       {} orders/s, as fast as replies came", rate(achieved));
+        }
         let share = 100.0 * achieved / offered;
         writeln!(
             f,
@@ -78,18 +124,31 @@ impl RunReport {
     }
 
     fn latencies(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "\nlatency in ms           mean       p50       p90       p99     p99.9       max")?;
-        for (name, Latency { p50, p90, p99, p999, max, mean, .. }) in [
-            ("due -> sent", self.latency_ms.delay),
-            ("sent -> reply", self.latency_ms.service),
-            ("due -> reply", self.latency_ms.response),
+        writeln!(
+            f,
+            "\nlatency in ms           mean       p50       p90       p95       p99     p99.9       max"
+        )?;
+        let latency = &self.latency_ms;
+        for (name, Latency { p50, p90, p95, p99, p999, max, mean, count }) in [
+            ("due -> sent", latency.delay),
+            ("sent -> reply", latency.service),
+            ("due -> reply", latency.response),
         ] {
-            writeln!(f, "  {name:<16} {mean:>9.3} {p50:>9.3} {p90:>9.3} {p99:>9.3} {p999:>9.3} {max:>9.3}")?;
+            if count == 0 {
+                continue;
+            }
+            writeln!(
+                f,
+                "  {name:<16} {mean:>9.3} {p50:>9.3} {p90:>9.3} {p95:>9.3} {p99:>9.3} {p999:>9.3} {max:>9.3}"
+            )?;
+        }
+        if self.plan.closed_loop {
+            return writeln!(f, "  {}", self.mode);
         }
         writeln!(
             f,
             "  of the first sending of {} orders; due -> reply is what a customer waits",
-            grouped(self.latency_ms.response.count)
+            grouped(latency.response.count)
         )
     }
 

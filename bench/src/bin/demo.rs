@@ -99,6 +99,7 @@ fn demo(cli: &Cli) -> Result<bool> {
             (Data::generated(orders.unwrap_or(asked).min(asked), cli.seed, cli.live)?, duration)
         }
     };
+    std::fs::create_dir_all(&cli.out).with_context(|| format!("failed to make {}", cli.out.display()))?;
     let plan = Run {
         way: match cli.stack {
             Stack::Embedded => Way::Embedded,

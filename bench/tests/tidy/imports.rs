@@ -59,7 +59,7 @@ const IMPLEMENTATIONS: [&str; 15] = [
 
 /// Files, and folders with all that they hold, that compute and do nothing else, each with what it may name all the
 /// same.
-const PURE: [(&str, &[&str]); 62] = [
+const PURE: [(&str, &[&str]); 64] = [
     ("pipeline/src/money", &[]),
     ("pipeline/src/numbers", &[]),
     ("pipeline/src/order", &[]),
@@ -94,6 +94,8 @@ const PURE: [(&str, &[&str]); 62] = [
     ("loadgen/src/measure", &[]),
     ("loadgen/src/validity", &[]),
     ("loadgen/src/payload/generate", &[]),
+    ("loadgen/src/payload/shape", &[]),
+    ("loadgen/src/payload/template", &[]),
     ("bench/src/ab/order", &[]),
     ("bench/src/ab/settle", &[]),
     ("bench/src/ab/shift", &[]),

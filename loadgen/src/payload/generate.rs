@@ -6,6 +6,7 @@
 use time::Date;
 
 use super::retail::{Draws, Retail};
+use super::shape::{Shape, Shaped};
 use super::{Arena, ORDER_ID_PREFIX, Payload, PayloadError};
 
 /// The longest run id: with a dash and a number of up to 20 digits it stays below the 64 bytes of an order id.
@@ -44,23 +45,38 @@ pub struct GenerateSpec {
 /// [`PayloadError::RunId`], and [`PayloadError::TooLarge`] where the orders do not fit; [`PayloadError::Table`] only
 /// where the table was compiled in broken.
 pub fn generate(spec: &GenerateSpec) -> Result<Payload, PayloadError> {
+    generate_shaped(spec, &Shape::default())
+}
+
+/// Draws the orders of `spec` with other customers than the table's, and with some that are wrong. All others satisfy
+/// the order contract and are the same as without.
+///
+/// # Errors
+/// Those of [`generate`], and [`PayloadError::Shape`] where the shape is not possible.
+pub fn generate_shaped(spec: &GenerateSpec, shape: &Shape) -> Result<Payload, PayloadError> {
     if !is_run_id(&spec.run_id) {
         return Err(PayloadError::RunId(spec.run_id.clone()));
     }
     let retail = Retail::fitted()?;
     let mut draws = Draws::new(spec.seed);
+    let mut shaped = Shaped::new(shape, spec.seed)?;
     let mut arena = Arena::new(spec.max_bytes);
     let id_prefix = [ORDER_ID_PREFIX, spec.run_id.as_bytes(), b"-"].concat();
     let mut basket = Basket::default();
     while arena.ends.len() < spec.orders {
         let lines = *retail.lines.draw(&mut draws);
-        basket.draw(&retail, spec.created_at, &mut draws);
+        basket.draw(&retail, spec.created_at, shaped.customer(), &mut draws);
         for _ in 0..lines.min(spec.orders - arena.ends.len()) {
             let order = arena.ends.len() as u64;
             let out = &mut arena.bytes;
             out.extend_from_slice(&id_prefix);
             write_integer(out, order);
+            let begun = out.len();
             basket.write_line(out, &retail, &mut draws);
+            if let Some(fault) = shaped.fault() {
+                out.truncate(begun);
+                out.extend_from_slice(fault.rest());
+            }
             arena.end_order()?;
         }
     }
@@ -84,11 +100,12 @@ struct Basket {
 }
 
 impl Basket {
-    fn draw(&mut self, retail: &Retail, created_at: CreatedAt, draws: &mut Draws) {
+    fn draw(&mut self, retail: &Retail, created_at: CreatedAt, customer: Option<u64>, draws: &mut Draws) {
         let out = &mut self.customer_and_source;
         out.clear();
         out.extend_from_slice(br#"","customer_id":"#);
-        write_integer(out, 1 + draws.below(retail.households));
+        let of_table = 1 + draws.below(retail.households);
+        write_integer(out, customer.unwrap_or(of_table));
         out.extend_from_slice(br#","source":""#);
         out.extend_from_slice(retail.sources.draw(draws).as_bytes());
         out.extend_from_slice(br#"","quantity":"#);

@@ -55,6 +55,39 @@ pub fn replay(path: &Path, limit: Option<usize>, max_bytes: usize) -> Result<Pay
     Ok(arena.finish())
 }
 
+/// Puts the orders of a file in the order of their `created_at`, those of the same instant as they were, and returns
+/// the instants in Unix nanoseconds: what a replay with the original gaps needs.
+///
+/// # Errors
+/// [`PayloadError::Line`] for an order without a `created_at` in RFC 3339, [`PayloadError::TooLarge`] where the orders
+/// do not fit once more.
+pub fn created_at_ns(payload: &Payload, path: &Path) -> Result<(Payload, Vec<i128>), PayloadError> {
+    #[derive(serde::Deserialize)]
+    struct Created<'a> {
+        #[serde(borrow)]
+        created_at: std::borrow::Cow<'a, str>,
+    }
+    let mut instants = Vec::with_capacity(payload.len());
+    for index in 0..payload.len() {
+        let order = payload.order(index).unwrap_or_default();
+        let created = serde_json::from_slice::<Created>(&order).ok();
+        let instant = created.and_then(|created| pipeline::time::parse(&created.created_at));
+        let instant = instant.ok_or_else(|| PayloadError::Line {
+            path: path.to_owned(),
+            line: index + 1,
+            problem: "it has no created_at in RFC 3339, which a replay of the gaps needs",
+        })?;
+        instants.push((i128::from(instant), index));
+    }
+    instants.sort();
+    let mut arena = Arena::new(super::DEFAULT_MAX_BYTES);
+    for (_, index) in &instants {
+        arena.bytes.extend_from_slice(&payload.order(*index).unwrap_or_default());
+        arena.end_order()?;
+    }
+    Ok((arena.finish(), instants.into_iter().map(|(instant, _)| instant).collect()))
+}
+
 fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
     let mut file = BufReader::with_capacity(1 << 16, File::open(path)?);
     if file.fill_buf()?.starts_with(GZIP_MAGIC) {
@@ -111,6 +144,18 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &bytes[..bytes.len() - 6]).unwrap();
         assert!(matches!(replay(file.path(), None, DEFAULT_MAX_BYTES), Err(PayloadError::Read { .. })));
+    }
+
+    #[test]
+    fn orders_are_put_in_the_order_in_which_they_were_created() {
+        let line = |id, at| format!("{{\"order_id\":\"{id}\",\"created_at\":\"{at}\"}}\n");
+        let text = line("b", "2020-01-01T00:00:02Z") + &line("a", "2020-01-01T00:00:00.5+00:00");
+        let payload = replay_text(&text, None, DEFAULT_MAX_BYTES).unwrap();
+        let (sorted, instants) = created_at_ns(&payload, Path::new("orders")).unwrap();
+        assert_eq!((sorted.order_id(0), sorted.order_id(1)), (Some("a"), Some("b")));
+        assert_eq!(instants[1] - instants[0], 1_500_000_000);
+        let without = replay_text(ORDERS, None, DEFAULT_MAX_BYTES).unwrap();
+        assert!(created_at_ns(&without, Path::new("orders")).is_err());
     }
 
     #[test]

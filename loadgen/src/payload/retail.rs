@@ -28,9 +28,14 @@ impl Draws {
         Self(Pcg64::new(u128::from(seed), STREAM))
     }
 
+    /// The next raw word.
+    pub(super) fn word(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
     /// A number in `0..bound`; 0 if the bound is 0. The bias of at most bound / 2^64 is far below anything visible.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.0.next_u64()) * u128::from(bound)) >> 64) as u64
+        ((u128::from(self.word()) * u128::from(bound)) >> 64) as u64
     }
 }
 
@@ -44,7 +49,10 @@ pub(super) struct Weighted<T> {
 }
 
 impl<T> Weighted<T> {
-    fn new(what: &str, weighted: impl IntoIterator<Item = (T, u64)>) -> Result<Self, PayloadError> {
+    pub(super) fn new(
+        what: &str,
+        weighted: impl IntoIterator<Item = (T, u64)>,
+    ) -> Result<Self, PayloadError> {
         let mut total = 0_u64;
         let mut sums = Vec::new();
         for (item, weight) in weighted.into_iter().filter(|(_, weight)| *weight > 0) {

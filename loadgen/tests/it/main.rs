@@ -1,9 +1,10 @@
-//! The load generator against servers of its own making. Needs nothing but loopback. The stall has a program of its own, so
-//! that cargo runs it alone.
-// Each is marked as a test so that the lints that allow more in tests see their helpers, too.
-#[cfg(test)]
-mod binary;
-#[cfg(test)]
-mod outcomes;
-#[cfg(test)]
-mod server;
+//! The generator against servers of each kind: HTTP/1.1 and HTTP/2, TLS, a Unix socket; open and closed; with limits,
+//! workloads and reports. Servers are in this process, ports are free ones, and nothing is timed.
+#![cfg(test)]
+
+mod cli;
+mod limits;
+mod report;
+mod servers;
+mod targets;
+mod workloads;
