@@ -130,10 +130,22 @@ impl Pipeline {
     /// # Errors
     /// Where there is no answer, or one with another status than 200.
     pub fn page(&self, path: &str) -> Result<String> {
+        self.ask("GET", path)
+    }
+
+    /// What the management port answers to a post without a body.
+    ///
+    /// # Errors
+    /// As [`Pipeline::page`].
+    pub fn post(&self, path: &str) -> Result<String> {
+        self.ask("POST", path)
+    }
+
+    fn ask(&self, method: &str, path: &str) -> Result<String> {
         let mut stream = TcpStream::connect(self.manage)?;
         stream.set_read_timeout(Some(WAIT))?;
         // HTTP/1.0, so that the answer ends with the connection.
-        write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;
+        write!(stream, "{method} {path} HTTP/1.0\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         match answer.split_once("\r\n\r\n") {
@@ -147,8 +159,17 @@ impl Pipeline {
     /// # Errors
     /// As [`Pipeline::page`].
     pub fn metric(&self, name: &str) -> Result<f64> {
+        self.metrics(&[name])
+    }
+
+    /// The sum of several metrics over their labels, all of one look.
+    ///
+    /// # Errors
+    /// As [`Pipeline::page`].
+    pub fn metrics(&self, names: &[&str]) -> Result<f64> {
         let text = self.page("/metrics")?;
-        let values = text.lines().filter_map(|line| {
+        let values = text.lines().flat_map(|line| names.iter().map(move |name| (line, name)));
+        let values = values.filter_map(|(line, name)| {
             let rest = line.strip_prefix(name)?;
             let value =
                 rest.rsplit_once(' ').filter(|(label, _)| label.is_empty() || label.starts_with('{'))?.1;

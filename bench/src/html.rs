@@ -2,14 +2,18 @@
 //!
 //! Pure. Every text that comes from the report goes through `escape`, whatever it is thought to hold.
 
+mod doctor;
 mod facts;
 mod ledger;
+mod measurement;
 mod sales;
 mod table;
 
 use crate::figures::{NONE, bytes, grouped, latency, money, rate};
+use crate::measurement::Measurement;
 use crate::plots::{self, Ink, Plot};
-use crate::report::{Report, Resources};
+use crate::report::{LatencyMs, Report, Resources};
+use crate::run::Ran;
 use crate::sales::markets;
 use crate::summary;
 
@@ -20,21 +24,29 @@ pub fn render(report: &Report) -> String {
         head(report, verdict),
         tiles(report),
         latencies(report),
-        over_time(report),
+        over_time_of(report),
         sales::render(report),
         ledger::render(report),
         facts::render(report),
     ];
+    page(&format!("Tillflow: {verdict}, {}", report.started_at), &sections.concat())
+}
+
+/// Writes the page of a measurement, with the runs that its figures are of.
+pub fn measurement(measurement: &Measurement, runs: &[&Ran]) -> String {
+    measurement::render(measurement, runs)
+}
+
+fn page(title: &str, body: &str) -> String {
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>Tillflow: {}, {}</title>\n<style>\n{}{}</style>\n</head>\n<body>\n<main>\n{}</main>\n</body>\n</html>\n",
-        escape(verdict),
-        escape(&report.started_at),
+         <title>{}</title>\n<style>\n{}{}</style>\n</head>\n<body>\n<main>\n{}</main>\n</body>\n</html>\n",
+        escape(title),
         plots::style(),
         include_str!("html/page.css"),
-        sections.concat(),
+        body,
     )
 }
 
@@ -98,8 +110,10 @@ fn sold(report: &Report) -> (String, String) {
 }
 
 fn latencies(report: &Report) -> String {
-    let spectrum =
-        figure("Percentile spectrum of the response, the service and the delay", plots::spectrum(report));
+    let spectrum = figure(
+        "Percentile spectrum of the response, the service and the delay",
+        plots::spectrum(&report.spectra),
+    );
     let hops = figure("Time from the due instant to each hop", plots::hops(report));
     format!(
         "<section>\n<h2>Latency by percentile</h2>\n\
@@ -109,12 +123,12 @@ fn latencies(report: &Report) -> String {
          <section class=\"pair\">\n<div>\n<h2>How far each hop is</h2>\n\
          <p class=\"note\">From the instant an order was due until it was answered, in the log, in the orders store \
          and counted in the rollups. Log scale.</p>\n{hops}</div>\n<div>\n<h2>In figures</h2>\n{}</div>\n</section>\n",
-        latency_table(report),
+        latency_table(&report.latency_ms),
     )
 }
 
-fn latency_table(report: &Report) -> String {
-    let rows = report.latency_ms.named().map(|(name, hop)| {
+fn latency_table(latencies: &LatencyMs) -> String {
+    let rows = latencies.named().map(|(name, hop)| {
         let figures = [hop.p50, hop.p90, hop.p99, hop.p999, hop.max, hop.mean];
         let figures = figures.map(|ms| if hop.count == 0 { NONE.to_owned() } else { milliseconds(ms) });
         table::Row::new(name, figures)
@@ -133,15 +147,19 @@ fn milliseconds(ms: f64) -> String {
     }
 }
 
-fn over_time(report: &Report) -> String {
+fn over_time_of(report: &Report) -> String {
     let seconds = plots::seconds_per_point(report.series.len());
     let merged = match seconds {
         1 => String::new(),
         _ => format!(" Each point is the worst of {seconds} seconds."),
     };
+    let warm_up = match report.warm_up_seconds {
+        0 => "",
+        _ => " What is shaded is the warm-up, which is in no figure.",
+    };
     format!(
         "<section class=\"pair\">\n<div>\n<h2>Response over time</h2>\n\
-         <p class=\"note\">By the second in which orders were due. Log scale.{merged}</p>\n{}</div>\n\
+         <p class=\"note\">By the second in which orders were due. Log scale.{merged}{warm_up}</p>\n{}</div>\n\
          <div>\n<h2>Throughput over time</h2>\n\
          <p class=\"note\">Orders per second that were due, and what became of them.</p>\n{}</div>\n</section>\n",
         figure("Response over time", plots::latency_over_time(report)),

@@ -59,6 +59,13 @@ pub fn commit(folder: &Path) -> String {
     }
 }
 
+/// SHA-256 of the tree's `flake.lock`; nothing where the tree is not there any more.
+pub fn flake_lock() -> Option<String> {
+    let lock = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../flake.lock")).ok()?;
+    let hash = ring::digest::digest(&ring::digest::SHA256, &lock);
+    Some(format!("sha256:{}", hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+}
+
 /// What a process has used so far.
 ///
 /// # Errors
@@ -93,7 +100,7 @@ fn field<'a>(table: &'a str, key: &str) -> Option<&'a str> {
         .map(|(_, value)| value.trim())
 }
 
-fn kibibytes(table: &str, key: &str) -> Option<u64> {
+pub(crate) fn kibibytes(table: &str, key: &str) -> Option<u64> {
     field(table, key)?.strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
@@ -107,7 +114,7 @@ fn cpu_model(cpuinfo: &str) -> Option<String> {
     named.and_then(non_empty).or_else(numbered)
 }
 
-fn cores(cpuinfo: &str) -> u32 {
+pub(crate) fn cores(cpuinfo: &str) -> u32 {
     let lines =
         cpuinfo.lines().filter(|line| line.split(':').next().is_some_and(|key| key.trim() == "processor"));
     u32::try_from(lines.count()).unwrap_or(u32::MAX)
@@ -119,7 +126,7 @@ fn pretty_name(os_release: &str) -> Option<String> {
 }
 
 /// WSL 2's kernels are named `…-microsoft-standard-WSL2` (the first ones without WSL2), WSL 1's `…-Microsoft`.
-fn wsl(kernel: &str) -> Option<String> {
+pub(crate) fn wsl(kernel: &str) -> Option<String> {
     let name = kernel.to_ascii_lowercase();
     let second = name.contains("wsl2") || name.contains("microsoft-standard");
     let version = if second { "2" } else { "1" };
@@ -127,7 +134,7 @@ fn wsl(kernel: &str) -> Option<String> {
 }
 
 /// A container inside a virtual machine is both.
-fn virtualisation(cpuinfo: &str, product: Option<String>, container: bool) -> Option<String> {
+pub(crate) fn virtualisation(cpuinfo: &str, product: Option<String>, container: bool) -> Option<String> {
     let flags = field(cpuinfo, "flags").unwrap_or_default();
     let guest = flags.split_whitespace().any(|flag| flag == "hypervisor");
     let machine = guest.then(|| match product {

@@ -8,13 +8,20 @@ mod axis;
 mod bars;
 mod canvas;
 mod curves;
+mod heat;
+mod ladder;
 mod series;
+mod waterfall;
+
+use std::collections::BTreeMap;
 
 use canvas::PlotError;
 pub(crate) use curves::seconds_per_point;
+pub(crate) use heat::Heat;
 pub(crate) use series::{Line, over_time};
 
-use crate::report::Report;
+use crate::measurement::Capacity;
+use crate::report::{LatencyMs, Report, Spectrum};
 use crate::sales::Market;
 
 /// Red, green and blue.
@@ -127,15 +134,25 @@ fn legend<const N: usize>(entries: [(Ink, &str); N]) -> Vec<(Ink, String)> {
     entries.map(|(ink, name)| (ink, name.to_owned())).to_vec()
 }
 
-/// The percentile spectra of response, service and delay.
-pub(crate) fn spectrum(report: &Report) -> Drawn {
+/// The percentile spectra of response, rollup, service and delay.
+pub(crate) fn spectrum(spectra: &BTreeMap<String, Spectrum>) -> Drawn {
     // Where nothing was sent late, service and response are one curve: the thinner is drawn over the thicker.
-    let lines = [(Ink::Grey, 2.0, "delay"), (Ink::Blue, 3.6, "response"), (Ink::Yellow, 1.4, "service")];
-    let mut legend = legend([(Ink::Blue, "response"), (Ink::Yellow, "service"), (Ink::Grey, "delay")]);
-    legend.retain(|(_, name)| report.spectra.contains_key(name));
+    let lines = [
+        (Ink::Purple, 2.0, "rollup"),
+        (Ink::Grey, 2.0, "delay"),
+        (Ink::Blue, 3.6, "response"),
+        (Ink::Yellow, 1.4, "service"),
+    ];
+    let mut legend = legend([
+        (Ink::Blue, "response"),
+        (Ink::Yellow, "service"),
+        (Ink::Grey, "delay"),
+        (Ink::Purple, "rollup"),
+    ]);
+    legend.retain(|(_, name)| spectra.contains_key(name));
     Plot::draw(legend, WIDE, NARROW, |shape| {
-        let lines = lines
-            .map(|(ink, width, name)| (ink, width, report.spectra.get(name).map_or(&[][..], Vec::as_slice)));
+        let lines =
+            lines.map(|(ink, width, name)| (ink, width, spectra.get(name).map_or(&[][..], Vec::as_slice)));
         curves::spectrum(shape, &lines)
     })
 }
@@ -153,16 +170,40 @@ pub(crate) fn hops(report: &Report) -> Drawn {
     Plot::draw(legend, HALF, NARROW, |shape| bars::hops(shape, &hops))
 }
 
+/// The way of an order, step by step.
+pub(crate) fn waterfall(latencies: &LatencyMs) -> Drawn {
+    let legend = legend([(Ink::Blue, "half of the orders"), (Ink::Sky, "on to 99 of 100")]);
+    Plot::draw(legend, HALF, NARROW, |shape| waterfall::waterfall(shape, latencies))
+}
+
+/// How a latency was spread, over time.
+pub(crate) fn heat(heat: &Heat) -> Drawn {
+    let legend = legend([(Ink::Blue, "share of the orders"), (Ink::Orange, "p99")]);
+    Plot::draw(legend, HALF, NARROW, |shape| heat::heat(shape, heat))
+}
+
+/// The 99th percentiles of all runs of a search, over the rate.
+pub(crate) fn ladder(capacity: &Capacity) -> Drawn {
+    let mut legend =
+        legend([(Ink::Blue, "response p99"), (Ink::Purple, "rollup p99"), (Ink::Green, "capacity")]);
+    legend.retain(|(ink, _)| *ink != Ink::Green || capacity.found.rate.is_some());
+    Plot::draw(legend, WIDE, NARROW, |shape| ladder::ladder(shape, &capacity.rungs, capacity.found.rate))
+}
+
 /// Median, 99th percentile and longest response of each second.
 pub(crate) fn latency_over_time(report: &Report) -> Drawn {
     let legend = legend([(Ink::Blue, "p50"), (Ink::Sky, "p99"), (Ink::Grey, "longest")]);
-    Plot::draw(legend, HALF, NARROW, |shape| curves::latency_over_time(shape, &report.series))
+    Plot::draw(legend, HALF, NARROW, |shape| {
+        curves::latency_over_time(shape, &report.series, report.warm_up_seconds)
+    })
 }
 
 /// Orders due, accepted and not accepted, each second.
 pub(crate) fn throughput(report: &Report) -> Drawn {
     let legend = legend([(Ink::Text, "due"), (Ink::Green, "accepted"), (Ink::Orange, "not accepted")]);
-    Plot::draw(legend, HALF, NARROW, |shape| curves::throughput(shape, &report.series))
+    Plot::draw(legend, HALF, NARROW, |shape| {
+        curves::throughput(shape, &report.series, report.warm_up_seconds)
+    })
 }
 
 /// Sales by channel, each bar parted by state.

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::doctor::Finding;
+
 pub use latency::{LatencyMs, Percentiles, spectrum};
 pub use ledger::{Across, Ledger};
 
@@ -32,6 +34,9 @@ pub struct Report {
     pub way: String,
     /// From the first due instant to the last, in seconds.
     pub duration_seconds: f64,
+    /// Whole seconds at the beginning that are in `series` and in the ledger, and in no other figure.
+    #[serde(default)]
+    pub warm_up_seconds: u64,
     /// Whether the figures may be quoted. False whenever `reasons` is not empty.
     pub valid: bool,
     /// Why the run is not valid, a sentence each.
@@ -46,6 +51,9 @@ pub struct Report {
     pub ledger: Ledger,
     /// What the run ran on.
     pub machine: Machine,
+    /// What on that machine would spoil a measurement, looked at before the load; empty where it was not looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doctor: Vec<Finding>,
     /// Git revision of the build, with `-dirty` behind it if tracked files were changed; `unknown` outside git.
     pub commit: String,
     /// Versions of what the run depended on, the lock file's hash included: name to version.
@@ -69,7 +77,7 @@ pub struct Report {
     /// What the pipeline's process used; absent where it could not be read, as in another container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
-    /// The same of each of its processes, where there are several.
+    /// The same of each process that took part: the pipeline's own, the generator, and the servers of the stack.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub processes: BTreeMap<String, Resources>,
     /// Rejected orders by the tag of their reason.
@@ -152,17 +160,23 @@ pub struct Sale {
     pub total_minor: i128,
 }
 
-/// What a process, or all of the pipeline's together, used during the run.
+/// What a process, or all of the pipeline's together, used from the end of the warm-up until all was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Resources {
     /// Processor time, user and system, in seconds.
     pub cpu_seconds: f64,
-    /// The same in microseconds for each accepted order.
+    /// The same in microseconds for each accepted order, which is as much as seconds for a million of them.
     pub cpu_us_per_order: f64,
     /// Greatest resident memory, in bytes.
     pub memory_peak_bytes: u64,
     /// Resident memory at the end, in bytes.
     pub memory_last_bytes: u64,
+    /// Bytes written to storage; absent where the kernel does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_bytes: Option<u64>,
+    /// Context switches, of its own will and not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_switches: Option<u64>,
 }
 
 /// A data set's known sums beside those found.

@@ -1,7 +1,8 @@
 //! The verdict and the two lines under it, the same words on the page and in the terminal. Pure.
 
-use crate::figures::{grouped, latency, money, rate};
-use crate::report::Report;
+use crate::figures::{NONE, grouped, latency, money, rate};
+use crate::measurement::Measurement;
+use crate::report::{LatencyMs, Percentiles, Report};
 use crate::sales::markets;
 
 /// The verdict in a few words.
@@ -82,4 +83,60 @@ impl Unit<'_> {
 /// What the data were, in words.
 pub(crate) fn data(report: &Report) -> String {
     format!("{} (fingerprint {}, seed {})", report.data.kind, report.data.fingerprint, report.seed)
+}
+
+/// The verdict on a measurement in a few words.
+pub(crate) fn verdict_of(measurement: &Measurement) -> String {
+    let valid = if measurement.valid { "Valid" } else { "Invalid" };
+    let runs = measurement.every_run.len();
+    if let Some(capacity) = &measurement.capacity {
+        return match capacity.found.rate {
+            Some(rate) => format!("{} orders per second hold the objective", self::rate(rate)),
+            None => "No rate that was tried holds the objective".to_owned(),
+        };
+    }
+    let plural = if runs == 1 { "run" } else { "runs" };
+    let met = measurement.every_run.iter().filter(|run| run.met()).count();
+    match (&measurement.case.objective, met == runs) {
+        (None, _) => format!("{valid}: {runs} {plural}"),
+        (Some(_), true) => format!("{valid}: {runs} {plural}, objective met"),
+        (Some(_), false) => format!("{valid}: {runs} {plural}, objective met by {met}"),
+    }
+}
+
+/// A measurement in two lines: what was found, and how far it can be trusted.
+pub(crate) fn of_measurement(measurement: &Measurement) -> [String; 2] {
+    let LatencyMs { response, rollup, .. } = measurement.latency_ms;
+    let quoted = |percentiles: Percentiles| match percentiles.count {
+        0 => NONE.to_owned(),
+        _ => format!("p50 {} p99 {}", latency(percentiles.p50), latency(percentiles.p99)),
+    };
+    let rate = measurement.capacity.as_ref().map_or(measurement.case.workload.rate, |capacity| {
+        capacity.found.rate.unwrap_or(measurement.case.workload.rate)
+    });
+    let cpu = measurement.resources.map_or_else(
+        || NONE.to_owned(),
+        |used| format!("{} s", crate::figures::three_digits(used.cpu_us_per_order)),
+    );
+    let first = format!(
+        "{}: {} at {} orders/s: response {}, rollup {}, {cpu} CPU per million orders.",
+        measurement.title,
+        verdict_of(measurement),
+        self::rate(rate),
+        quoted(response),
+        quoted(rollup),
+    );
+    let balanced = measurement.every_run.iter().filter(|run| run.balanced).count();
+    let probes: Vec<String> = measurement
+        .probes
+        .iter()
+        .map(|(hop, compared)| format!("{hop} {} of {}", compared.agreed, compared.paired))
+        .collect();
+    let probes = if probes.is_empty() { "none".to_owned() } else { probes.join(", ") };
+    let trust = match measurement.reasons.first() {
+        None => "figures may be quoted".to_owned(),
+        Some(reason) => format!("not valid, {reason}"),
+    };
+    let runs = measurement.every_run.len();
+    [first, format!("Ledger balanced in {balanced} of {runs} runs; probes that agree: {probes}; {trust}.")]
 }

@@ -1,14 +1,18 @@
 //! The report as text for a terminal: no colours, no wider than 100 columns but for what a report itself says.
 
+use crate::doctor::Level;
 use crate::figures::{NONE, bytes, grouped, latency, money, rate, share, three_digits};
-use crate::report::{Percentiles, Report, Resources};
+use crate::measurement::Measurement;
+use crate::report::{LatencyMs, Percentiles, Report, Resources};
 use crate::sales::markets;
 use crate::summary;
 
 /// Writes the report as text.
 pub fn render(report: &Report) -> String {
     let mut text = head(report);
-    for section in [latencies(report), ledger(report), sales(report), resources(report), facts(report)] {
+    for section in
+        [latency_rows(&report.latency_ms), ledger(report), sales(report), resources(report), facts(report)]
+    {
         text.push('\n');
         text.push_str(&section);
     }
@@ -27,11 +31,9 @@ fn head(report: &Report) -> String {
     text
 }
 
-fn latencies(report: &Report) -> String {
+fn latency_rows(latencies: &LatencyMs) -> String {
     let mut rows = vec![cells(["latency, ms", "count", "p50", "p90", "p99", "p99.9", "max", "mean"])];
-    rows.extend(
-        report.latency_ms.named().into_iter().map(|(name, percentiles)| latency_row(name, percentiles)),
-    );
+    rows.extend(latencies.named().into_iter().map(|(name, percentiles)| latency_row(name, percentiles)));
     table(&rows)
 }
 
@@ -119,8 +121,11 @@ fn resources(report: &Report) -> String {
 
 fn facts(report: &Report) -> String {
     let machine = &report.machine;
+    let spoilt = report.doctor.iter().filter(|finding| finding.level == Level::Spoils);
+    let spoilt: String =
+        spoilt.map(|finding| format!("spoilt:   {}, {}\n", finding.check, finding.found)).collect();
     format!(
-        "run:      {} from {}, {} s, {} per second\ndata:     {}\nmachine:  {}, {} cores, {}, kernel {}\ncommit:   {}\n",
+        "run:      {} from {}, {} s, {} per second\ndata:     {}\nmachine:  {}, {} cores, {}, kernel {}\ncommit:   {}\n{spoilt}",
         report.way,
         report.started_at,
         three_digits(report.duration_seconds),
@@ -145,7 +150,7 @@ fn named<const N: usize>(name: &str, figures: [String; N]) -> Vec<String> {
 }
 
 /// Columns as wide as their widest cell, names to the left, figures to the right.
-fn table(rows: &[Vec<String>]) -> String {
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width =
         |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
@@ -160,4 +165,64 @@ fn table(rows: &[Vec<String>]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Writes a measurement as text: its summary, the figures of its runs together, and what each run said.
+pub fn measurement(measurement: &Measurement) -> String {
+    let mut text = String::from("\n");
+    for line in summary::of_measurement(measurement) {
+        text += &format!("{line}\n");
+    }
+    for reason in &measurement.reasons {
+        text += &format!("  not valid: {reason}\n");
+    }
+    text.push('\n');
+    text += &latency_rows(&measurement.latency_ms);
+    text.push('\n');
+    text += &costs(measurement);
+    for (hop, compared) in &measurement.probes {
+        let [least, middle, most] = compared.difference_ms;
+        text += &format!(
+            "{hop} by probe and by record: {} of {} agree; seen later by {middle:.1} ms in the median ({least:.1} to {most:.1}), \
+             polled every {:.0} ms\n",
+            compared.agreed, compared.paired, compared.step_ms,
+        );
+    }
+    if measurement.capacity.is_none() {
+        for run in &measurement.every_run {
+            for held in &run.held {
+                let sign = if held.met { "met" } else { "NOT MET" };
+                text += &format!("run {}: {}: {} ({sign})\n", run.folder, held.term, held.found);
+            }
+        }
+    }
+    if let Some(capacity) = &measurement.capacity {
+        text += &format!("{}\n", summary::verdict_of(measurement));
+        for (at, said) in (1..).zip(&capacity.saturated) {
+            text += &format!("  {at}. at its limit: {said}\n");
+        }
+    }
+    for finding in measurement.doctor.iter().filter(|finding| finding.level == Level::Spoils) {
+        text += &format!("doctor: {}: {}\n", finding.check, finding.found);
+    }
+    text.chars().filter(|&char| char == '\n' || !char.is_control()).collect()
+}
+
+fn costs(measurement: &Measurement) -> String {
+    let mut rows = vec![cells(["process", "CPU s a million", "peak", "at the end", "written", "switches"])];
+    rows.extend(measurement.processes.iter().map(|(name, used)| {
+        let optional =
+            |count: Option<u64>, write: fn(u64) -> String| count.map_or_else(|| NONE.to_owned(), write);
+        named(
+            name,
+            [
+                three_digits(used.cpu_us_per_order),
+                bytes(used.memory_peak_bytes),
+                bytes(used.memory_last_bytes),
+                optional(used.written_bytes, bytes),
+                optional(used.context_switches, grouped),
+            ],
+        )
+    }));
+    table(&rows)
 }

@@ -5,11 +5,10 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
-use hdrhistogram::Histogram;
-use pipeline::observe::hops::Hops;
+use pipeline::observe::hops::seconds::Taken;
+use serde::{Deserialize, Serialize};
 
 use crate::child::{self, Pipeline};
-use crate::machine::Usage;
 
 /// Names a server of the log, if it is set: then a stack is there already, whoever brought it up.
 const BROKERS: &str = "PIPELINE_KAFKA_BROKERS";
@@ -19,7 +18,8 @@ pub const STACK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/native/s
 const VERSIONS: &str = include_str!("../../deploy/versions.env");
 
 /// Where log and stores are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Way {
     /// Two SQLite files.
     Embedded,
@@ -33,6 +33,14 @@ impl Way {
         match self {
             Self::Embedded => "embedded",
             Self::Native => "native",
+        }
+    }
+
+    /// The names of the pipeline's own processes.
+    pub const fn processes(self) -> &'static [&'static str] {
+        match self {
+            Self::Embedded => &["embedded"],
+            Self::Native => &["ingest", "process"],
         }
     }
 
@@ -145,30 +153,32 @@ impl Running {
         self.parts.first().context("nothing was started")?.1.url()
     }
 
-    /// The sum of a metric over all processes and labels.
+    /// Orders that have come to an end in the stores: stored, found to be duplicates, or dead.
     ///
     /// # Errors
     /// Where a process does not answer.
-    pub fn metric(&self, name: &str) -> Result<f64> {
-        self.parts.iter().map(|(_, part)| part.metric(name)).sum()
+    pub fn ended_orders(&self) -> Result<f64> {
+        let names =
+            ["tillflow_store_orders_total", "tillflow_parse_duplicates_total", "tillflow_parse_dead_total"];
+        self.parts.iter().map(|(_, part)| part.metrics(&names)).sum()
     }
 
-    /// The latencies by hop, each from the process that knows it.
+    /// Takes the latencies to each hop that were recorded since they were last taken, each from the process that
+    /// knows it.
     ///
     /// # Errors
     /// Where a process does not answer.
-    pub fn hops(&self) -> Result<BTreeMap<String, Histogram<u64>>> {
-        let mut all = BTreeMap::new();
+    pub fn take_hops(&self) -> Result<Taken> {
+        let mut all = Taken::default();
         for (_, part) in &self.parts {
-            let hops = Hops::decode(&part.page("/hops")?).map_err(anyhow::Error::msg)?;
-            all.extend(hops.into_iter().filter(|(_, histogram)| !histogram.is_empty()));
+            all.add(Taken::decode(&part.post("/hops/seconds")?).map_err(anyhow::Error::msg)?);
         }
         Ok(all)
     }
 
-    /// What each process has used so far.
-    pub fn usage(&self) -> Vec<(&'static str, Usage)> {
-        self.parts.iter().filter_map(|(name, part)| Some((*name, part.usage().ok()?))).collect()
+    /// The id of each process.
+    pub fn pids(&self) -> Vec<(&'static str, u32)> {
+        self.parts.iter().map(|(name, part)| (*name, part.pid())).collect()
     }
 
     /// Stops them in the order of the way, each draining.

@@ -159,6 +159,8 @@ pub enum Phase {
 pub struct Progress {
     /// What it does.
     pub phase: Phase,
+    /// When the schedule started, in nanoseconds of Unix time.
+    pub started_at: u64,
     /// Time since the start of the schedule.
     pub elapsed: Duration,
     /// The length of the schedule.

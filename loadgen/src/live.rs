@@ -189,6 +189,7 @@ mod tests {
         let mut recent = Recent::new();
         recent.record(Instants { due_ns: 0, sent_ns: 1, reply_ns: 4_000_000 }, 1);
         Progress {
+            started_at: 0,
             phase,
             elapsed: Duration::from_millis(elapsed_ms),
             length: Duration::from_secs(4),

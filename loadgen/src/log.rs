@@ -146,6 +146,7 @@ mod tests {
         let mut recent = Recent::new();
         recent.record(Instants { due_ns: 0, sent_ns: 1_000, reply_ns: latency_ns }, 3);
         Progress {
+            started_at: 0,
             phase: Phase::Schedule,
             elapsed: Duration::from_millis(elapsed_ms),
             length: EACH,

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use hdrhistogram::{Counter, Histogram};
 
+pub use self::fine::Fine;
 pub use self::recent::Recent;
 use crate::schedule::Schedule;
 
+mod fine;
 mod recent;
 
 /// The longest latency that a histogram can hold.
@@ -118,11 +120,14 @@ pub struct Second {
     pub response_us: Histogram<u32>,
     /// The longest of these, exactly, in microseconds.
     pub response_max_us: u64,
+    /// All three latencies with all their digits, where the plan asks for them.
+    pub fine: Option<Box<Fine>>,
 }
 
 impl Second {
-    fn new() -> Self {
+    fn new(fine: bool) -> Self {
         Self {
+            fine: fine.then(|| Box::new(Fine::new())),
             due: 0,
             sent: 0,
             accepted: 0,
@@ -141,11 +146,14 @@ pub(crate) struct Measures {
     pub(crate) timer_error: Histogram<u64>,
     pub(crate) seconds: Vec<Second>,
     pub(crate) last_sent_ns: u64,
+    fine: bool,
 }
 
 impl Measures {
-    pub(crate) fn new() -> Self {
-        Self { latencies: Latencies::new(), timer_error: latencies(), seconds: Vec::new(), last_sent_ns: 0 }
+    /// `fine` keeps all latencies of each second apart.
+    pub(crate) fn new(fine: bool) -> Self {
+        let (latencies, timer_error) = (Latencies::new(), latencies());
+        Self { latencies, timer_error, seconds: Vec::new(), last_sent_ns: 0, fine }
     }
 
     /// Records the latencies of a request that was sent.
@@ -155,6 +163,9 @@ impl Measures {
         let second = self.second(at.due_ns);
         record_small(&mut second.response_us, at.response_us(), orders);
         second.response_max_us = second.response_max_us.max(at.response_us());
+        if let Some(fine) = &mut second.fine {
+            fine.record(at, orders);
+        }
     }
 
     /// Records the service of a request of a closed loop, which has no other latency.
@@ -184,7 +195,8 @@ impl Measures {
     fn second(&mut self, due_ns: u64) -> &mut Second {
         let number = usize::try_from(due_ns / NANOS_PER_SECOND).unwrap_or(usize::MAX);
         if self.seconds.len() <= number {
-            self.seconds.resize_with(number + 1, Second::new);
+            let fine = self.fine;
+            self.seconds.resize_with(number + 1, || Second::new(fine));
         }
         &mut self.seconds[number]
     }
@@ -201,6 +213,9 @@ impl Measures {
             ours.not_accepted += theirs.not_accepted;
             add(&mut ours.response_us, &theirs.response_us);
             ours.response_max_us = ours.response_max_us.max(theirs.response_max_us);
+            if let (Some(ours), Some(theirs)) = (&mut ours.fine, &theirs.fine) {
+                ours.add(theirs);
+            }
         }
     }
 
@@ -226,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_batch_counts_once_for_each_of_its_orders() {
-        let mut measures = Measures::new();
+        let mut measures = Measures::new(false);
         measures.record_latencies(Instants { due_ns: 10, sent_ns: 15, reply_ns: 40 }, 7);
         let latencies = &measures.latencies;
         assert_eq!((latencies.delay.len(), latencies.delay.max()), (7, 5));
@@ -236,7 +251,7 @@ mod tests {
 
     #[test]
     fn what_is_longer_than_ten_minutes_is_counted_as_clipped() {
-        let mut measures = Measures::new();
+        let mut measures = Measures::new(false);
         let at = Instants { due_ns: 0, sent_ns: 1, reply_ns: LONGEST_NS + 1 };
         measures.record_latencies(at, 1);
         assert_eq!(measures.latencies.clipped, 1);
@@ -245,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_slow_reply_belongs_to_the_second_it_was_due_in() {
-        let mut measures = Measures::new();
+        let mut measures = Measures::new(false);
         measures.record_latencies(
             Instants { due_ns: 900_000_000, sent_ns: 900_000_000, reply_ns: 2_900_000_000 },
             1,
@@ -257,7 +272,7 @@ mod tests {
     #[test]
     fn each_order_of_the_schedule_is_due_in_one_second() {
         let schedule = Schedule::new(7.0, Duration::from_millis(2_500), 2, usize::MAX).unwrap();
-        let mut measures = Measures::new();
+        let mut measures = Measures::new(false);
         measures.fill_due(&schedule, 2_500_000_000);
         let due: Vec<u64> = measures.seconds.iter().map(|second| second.due).collect();
         assert_eq!(due, [8, 6, 4]);
@@ -266,9 +281,9 @@ mod tests {
 
     #[test]
     fn the_measures_of_threads_add_up() {
-        let mut all = Measures::new();
+        let mut all = Measures::new(false);
         for thread in 0..3_u64 {
-            let mut one = Measures::new();
+            let mut one = Measures::new(false);
             let due_ns = thread * NANOS_PER_SECOND;
             one.record_latencies(Instants { due_ns, sent_ns: due_ns, reply_ns: due_ns + 5_000 }, 2);
             one.record_outcomes(due_ns, 1, 2);

@@ -226,6 +226,7 @@ mod tests {
         recent.record(Instants { due_ns: 0, sent_ns: 50_000, reply_ns: 3_000_000 }, 2);
         for _ in 0..2 {
             metrics.observe(&Progress {
+                started_at: 0,
                 phase: Phase::Schedule,
                 elapsed: Duration::from_secs(3),
                 length: Duration::from_secs(10),

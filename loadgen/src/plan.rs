@@ -62,6 +62,10 @@ pub struct Plan {
     pub max_cpu: f64,
     /// How long before a due instant the generator begins to look at the clock over and over, rather than to sleep.
     pub spin: Duration,
+    /// Starts on a whole second of Unix time, so that its seconds are those of the wall clock.
+    pub on_a_second: bool,
+    /// Keeps all latencies of each second of the schedule apart, at some 100 KB a second.
+    pub fine: bool,
 }
 
 /// Whom to trust at the other end of TLS.
@@ -103,6 +107,8 @@ impl Plan {
             max_delay: Duration::from_millis(100),
             max_cpu: MAX_CPU,
             spin: Duration::ZERO,
+            on_a_second: false,
+            fine: false,
         }
     }
 

@@ -13,6 +13,8 @@ use crate::schedule::Schedule;
 /// What a run has found.
 #[derive(Clone, Debug)]
 pub struct RunResult {
+    /// When it started, in nanoseconds of Unix time.
+    pub started_at: u64,
     /// The schedule that was kept.
     pub schedule: Schedule,
     /// Orders due until the schedule ended or was broken off.

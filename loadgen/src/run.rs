@@ -86,12 +86,13 @@ pub fn run(
             streams: plan.streams,
             max_in_flight: plan.max_in_flight.map(|all| of_thread(all, thread)),
             spin: plan.spin,
+            fine: plan.fine,
             gauges: Arc::new(Gauges::new()),
         })
         .collect();
-    let (clock, yields) = send(shares, &schedule, &mut observe)?;
+    let (clock, yields) = send(shares, plan.on_a_second, &schedule, &mut observe)?;
 
-    let mut measures = Measures::new();
+    let mut measures = Measures::new(plan.fine);
     let mut reasons = Reasons::default();
     let mut outcomes = Vec::new();
     let mut statuses = BTreeMap::new();
@@ -141,6 +142,7 @@ pub fn run(
         retried = retry::settle(retry, &mut outcomes, |counts| {
             observe(&Progress {
                 phase: Phase::Retry,
+                started_at: clock.unix_ns(0),
                 elapsed: Duration::from_nanos(clock.now_ns()),
                 length: schedule.length(),
                 due,
@@ -158,6 +160,7 @@ pub fn run(
 
     let took_ns = kept_ns.max(measures.last_sent_ns).max(1);
     let mut result = RunResult {
+        started_at: clock.unix_ns(0),
         due,
         counts: retry::counts(&outcomes),
         first,
@@ -192,6 +195,7 @@ pub fn run(
 /// Runs the shares, one thread each, until all have ended.
 fn send(
     shares: Vec<Share>,
+    on_a_second: bool,
     schedule: &Schedule,
     observe: &mut impl Observer,
 ) -> Result<(Clock, Vec<Yield>), RunError> {
@@ -215,7 +219,7 @@ fn send(
     drop((ready, ended));
     // The channel ends early if a thread could not start; the others then get no clock, and its error is found below.
     let ready = all_ready.iter().take(threads.len()).count() == threads.len();
-    let clock = Clock::starting_in(LEAD);
+    let clock = if on_a_second { Clock::starting_on_a_second(LEAD) } else { Clock::starting_in(LEAD) };
     if ready {
         // One that has ended since is found below too.
         starts.iter().for_each(|start| start.send(clock).unwrap_or(()));
@@ -240,6 +244,7 @@ fn progress(gauges: &[Arc<Gauges>], schedule: &Schedule, clock: Clock) -> Progre
     let now_ns = clock.now_ns();
     let mut progress = Progress {
         phase: if u128::from(now_ns) < schedule.length().as_nanos() { Phase::Schedule } else { Phase::Drain },
+        started_at: clock.unix_ns(0),
         elapsed: Duration::from_nanos(now_ns),
         length: schedule.length(),
         due: schedule.orders_before(now_ns) as u64,

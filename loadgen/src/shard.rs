@@ -48,6 +48,7 @@ pub(crate) struct Share {
     pub(crate) streams: usize,
     pub(crate) max_in_flight: Option<usize>,
     pub(crate) spin: Duration,
+    pub(crate) fine: bool,
     pub(crate) gauges: Arc<Gauges>,
 }
 
@@ -119,7 +120,7 @@ pub(crate) fn run(
                 target,
                 retry_at_ns: Cell::new(0),
                 not_opened: Cell::new(not_opened),
-                found: RefCell::new(Found::new()),
+                found: RefCell::new(Found::new(share.fine)),
             },
             turns: Turns::new(share.schedule, clock, spin_ns),
         });
@@ -129,7 +130,7 @@ pub(crate) fn run(
         shard.send_all(connections).await?;
         let cpu = thread_cpu().saturating_sub(cpu_before);
         shard.show();
-        let found = shard.exchanges.found.replace(Found::new());
+        let found = shard.exchanges.found.replace(Found::new(false));
         Ok(Some(Yield {
             measures: found.measures,
             outcomes: found.outcomes,

@@ -44,6 +44,14 @@ impl Clock {
         }
     }
 
+    /// The first clock that starts on a whole second of Unix time and no sooner than `lead` from now, so that seconds
+    /// of the run are seconds of the wall clock, by which others count.
+    pub fn starting_on_a_second(lead: Duration) -> Self {
+        let Self { start_monotonic_ns, start_unix_ns } = Self::starting_in(lead);
+        let rest = (NANOS_PER_SECOND - start_unix_ns % NANOS_PER_SECOND) % NANOS_PER_SECOND;
+        Self { start_monotonic_ns: start_monotonic_ns + rest, start_unix_ns: start_unix_ns + rest }
+    }
+
     /// Nanoseconds since the start; 0 before it.
     pub fn now_ns(&self) -> u64 {
         nanoseconds(clock_gettime(ClockId::Monotonic)).saturating_sub(self.start_monotonic_ns)
@@ -103,6 +111,15 @@ impl Timer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_starts_on_a_second_does_so_within_the_next() {
+        let before = Clock::starting_in(Duration::from_millis(20));
+        let clock = Clock::starting_on_a_second(Duration::from_millis(20));
+        assert_eq!(clock.unix_ns(0) % NANOS_PER_SECOND, 0);
+        assert!(clock.unix_ns(0) >= before.unix_ns(0));
+        assert!(clock.unix_ns(0) - before.unix_ns(0) <= NANOS_PER_SECOND + NANOS_PER_SECOND / 2);
+    }
 
     #[tokio::test(flavor = "current_thread")]
     async fn the_timer_never_wakes_early_and_can_be_set_again() {

@@ -65,9 +65,10 @@ mod tests {
     /// Ten seconds at 100 orders/s, all of them accepted in time.
     fn good() -> RunResult {
         let schedule = Schedule::new(100.0, Duration::from_secs(10), 1, usize::MAX).unwrap();
-        let measures = Measures::new();
+        let measures = Measures::new(false);
         let counts = Counts { sent: 1_000, accepted: 1_000, ..Counts::default() };
         RunResult {
+            started_at: 0,
             schedule,
             due: 1_000,
             counts,

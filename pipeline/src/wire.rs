@@ -3,12 +3,14 @@
 mod dead;
 mod embedded;
 mod processor;
+mod reader;
 mod rebuild;
 mod recover;
 mod servers;
 
 pub use dead::{dead_letter, dead_letters, replay_dead_letters, whereabouts};
 pub use embedded::{Embedded, log_file, log_limits, start_embedded, stores_file};
+pub use reader::Reader;
 pub use rebuild::{Rebuild, Store, drop_old, rebuild};
 pub use recover::{Step, recover};
 pub use servers::{Ingesting, Processing, apply_schema, check_schema, start_ingest, start_process};

@@ -1,5 +1,5 @@
 //! `cargo demo`: the pipeline under load, and the report of it. Arguments, files and the exit code are here;
-//! what happens is in [`bench::demo`].
+//! what happens is in [`bench::run`].
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command line")]
 
 use std::path::PathBuf;
@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bench::data::Data;
-use bench::demo::{Demo, run};
+use bench::run::{Run, run};
+use bench::warm_up::WarmUp;
 use bench::way::Way;
-use bench::{child, html, text};
+use bench::{child, doctor, html, text};
 use clap::{Parser, ValueEnum};
 use loadgen::plan::Plan;
 
@@ -98,7 +99,8 @@ fn demo(cli: &Cli) -> Result<bool> {
             (Data::generated(orders.unwrap_or(asked).min(asked), cli.seed, cli.live)?, duration)
         }
     };
-    let plan = Demo {
+    std::fs::create_dir_all(&cli.out).with_context(|| format!("failed to make {}", cli.out.display()))?;
+    let plan = Run {
         way: match cli.stack {
             Stack::Embedded => Way::Embedded,
             Stack::Native => Way::Native,
@@ -110,8 +112,12 @@ fn demo(cli: &Cli) -> Result<bool> {
         seed: cli.seed,
         settings: cli.settings.clone(),
         folder: cli.out.clone(),
+        warm_up: WarmUp::Fixed(0),
+        max_delay: Plan::new("", cli.rate, duration).max_delay,
+        probes: None,
+        doctor: doctor::examine(&cli.out),
     };
-    let report = run(&plan, &data)?;
+    let report = run(&plan, &data)?.report;
     let (json, page) = (cli.out.join("report.json"), cli.out.join("report.html"));
     std::fs::write(&json, report.to_json()?)
         .with_context(|| format!("failed to write {}", json.display()))?;

@@ -1,6 +1,6 @@
 //! What the figures were taken on and how: machine, versions, config, method.
 
-use super::escape;
+use super::{doctor, escape};
 use crate::figures::{NONE, bytes, latency, three_digits};
 use crate::report::Report;
 use crate::summary;
@@ -16,10 +16,11 @@ pub(super) fn render(report: &Report) -> String {
     let config: Vec<_> = report.config.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
     format!(
         "<section>\n<h2>Method</h2>\n<p class=\"note\">{METHOD}</p>\n</section>\n<section class=\"pair\">\n\
-         <div>\n<h2>Machine</h2>\n{}</div>\n<div>\n<h2>Run</h2>\n{}</div>\n</section>\n\
+         <div>\n<h2>Machine</h2>\n{}</div>\n<div>\n<h2>Run</h2>\n{}</div>\n</section>\n{}\
          <section>\n<details><summary>Config ({} keys)</summary>{}</details>\n</section>\n",
         list(&machine(report)),
         list(&run(report)),
+        doctor::render(&report.doctor),
         config.len(),
         list(&config),
     )
@@ -57,7 +58,7 @@ fn run(report: &Report) -> Vec<(&str, String)> {
     run
 }
 
-fn list(facts: &[(&str, String)]) -> String {
+pub(super) fn list(facts: &[(&str, String)]) -> String {
     let fact =
         |(name, value): &(&str, String)| format!("<dt>{}</dt><dd>{}</dd>\n", escape(name), escape(value));
     format!("<dl class=\"facts\">\n{}</dl>\n", facts.iter().map(fact).collect::<String>())

@@ -46,6 +46,13 @@ impl Axis {
         Self::linear(max, step, short_amount)
     }
 
+    /// Spans of time from 0 to `max`, in milliseconds, about `ticks` of them marked.
+    pub(super) fn spans(max: f64, ticks: u32) -> Self {
+        let max = if max.is_finite() && max > 0.0 { max } else { 1.0 };
+        let step = round_step(max / f64::from(ticks.max(1)));
+        Self::linear(max, step, |ms| if ms > 0.0 { latency_label(ms) } else { "due".to_owned() })
+    }
+
     /// Seconds of a run, labelled in seconds, or minutes if the steps are.
     pub(super) fn seconds(last: u64, ticks: u32) -> Self {
         const STEPS: [u32; 13] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
@@ -67,7 +74,16 @@ impl Axis {
     pub(super) fn latencies(min: f64, max: f64) -> Self {
         // A microsecond is less than any clock here resolves; zeros and nonsense are drawn there.
         const LEAST: f64 = 0.001;
-        let min = if min.is_finite() { min.max(LEAST) } else { LEAST };
+        Self::log(min, max, LEAST, latency_label)
+    }
+
+    /// Rates on a log scale, from a mark at or below `min` to one at or above `max`, in orders a second.
+    pub(super) fn rates(min: f64, max: f64) -> Self {
+        Self::log(min, max, 1.0, short_amount)
+    }
+
+    fn log(min: f64, max: f64, least: f64, label: impl Fn(f64) -> String) -> Self {
+        let min = if min.is_finite() { min.max(least) } else { least };
         let max = if max.is_finite() { max.max(min) } else { min };
         let below = mark_at_most(min);
         let mut above = mark_at_most(max);
@@ -83,7 +99,7 @@ impl Axis {
         let mut mark = below;
         while mark <= above * 1.000_001 && ticks.len() < 40 {
             if decades < 2.2 || is_power_of_ten(mark) {
-                ticks.push((mark, latency_label(mark)));
+                ticks.push((mark, label(mark)));
             }
             mark = next_mark(mark);
         }
@@ -205,6 +221,11 @@ mod tests {
         );
         assert_eq!(labels(&Axis::latencies(1.0, 1.0)), ["1 ms", "2 ms"]);
         assert_eq!(labels(&Axis::latencies(0.0, f64::INFINITY)), ["1 µs", "2 µs"]);
+    }
+
+    #[test]
+    fn rates_are_marked_like_latencies_and_written_short() {
+        assert_eq!(labels(&Axis::rates(900.0, 12_000.0)), ["500", "1k", "2k", "5k", "10k", "20k"]);
     }
 
     #[test]

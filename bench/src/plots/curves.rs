@@ -29,7 +29,7 @@ pub(super) fn spectrum(shape: Shape, spectra: &[(Ink, f64, &[[f64; 2]])]) -> Res
 }
 
 /// Draws the median as a line, with bands above it to the 99th percentile and to the longest.
-pub(super) fn latency_over_time(shape: Shape, series: &[Second]) -> Result<String> {
+pub(super) fn latency_over_time(shape: Shape, series: &[Second], warm_up: u64) -> Result<String> {
     let merged = merge(series);
     let x = time(series, shape);
     let latencies = merged.iter().flat_map(|point| [point.p50, point.max]).flatten();
@@ -39,6 +39,7 @@ pub(super) fn latency_over_time(shape: Shape, series: &[Second]) -> Result<Strin
         let field = Field::of(shape);
         canvas.rows(field, &y)?;
         canvas.columns(field, &x)?;
+        left_out(canvas, field, &x, warm_up)?;
         // A second without an answer is a gap, never a line across it.
         for run in merged.split(|point| point.p50.is_none()).filter(|run| !run.is_empty()) {
             let curve = |of: fn(&Merged) -> Option<f64>| -> Vec<Point> {
@@ -56,7 +57,7 @@ pub(super) fn latency_over_time(shape: Shape, series: &[Second]) -> Result<Strin
 }
 
 /// Draws what was accepted as an area, what was due as a line over it, and what was not accepted.
-pub(super) fn throughput(shape: Shape, series: &[Second]) -> Result<String> {
+pub(super) fn throughput(shape: Shape, series: &[Second], warm_up: u64) -> Result<String> {
     let merged = merge(series);
     let x = time(series, shape);
     // Some air above the greatest, so that a steady line does not run along the edge.
@@ -66,6 +67,7 @@ pub(super) fn throughput(shape: Shape, series: &[Second]) -> Result<String> {
         let field = Field::of(shape);
         canvas.rows(field, &y)?;
         canvas.columns(field, &x)?;
+        left_out(canvas, field, &x, warm_up)?;
         let curve = |of: fn(&Merged) -> f64| -> Vec<Point> {
             merged.iter().map(|at| (field.x(&x, at.second), field.y(&y, of(at)))).collect()
         };
@@ -80,6 +82,17 @@ pub(super) fn throughput(shape: Shape, series: &[Second]) -> Result<String> {
     })
 }
 
+/// Shades the warm-up, which is shown and is in no figure.
+fn left_out(canvas: &Canvas, field: Field, x: &Axis, warm_up: u64) -> Result {
+    if warm_up == 0 {
+        return Ok(());
+    }
+    let right = field.x(x, warm_up as f64);
+    let corners =
+        [(field.left, field.bottom), (right, field.bottom), (right, field.top), (field.left, field.top)];
+    canvas.area(corners, Ink::Grey, 0.22)
+}
+
 fn time(series: &[Second], shape: Shape) -> Axis {
     Axis::seconds(series.last().map_or(0, |second| second.second), shape.width / 80)
 }
@@ -90,7 +103,7 @@ fn band(canvas: &Canvas, lower: &[Point], upper: &[Point], ink: Ink, opacity: f6
 }
 
 /// Least and greatest of what is a positive number; 1 and 1 if there is none.
-fn span(values: impl Iterator<Item = f64>) -> (f64, f64) {
+pub(super) fn span(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let positive = values.filter(|value| value.is_finite() && *value > 0.0);
     let (min, max) =
         positive.fold((f64::INFINITY, 0.0_f64), |(min, max), value| (min.min(value), max.max(value)));
@@ -162,7 +175,9 @@ mod tests {
     #[test]
     fn a_second_without_an_answer_parts_the_curve() {
         let series: Vec<_> = (0..9).map(|at| second(at, (at != 4).then_some(2.0))).collect();
-        let drawn = latency_over_time(Shape { width: 400, height: 300 }, &series).unwrap();
+        let drawn = latency_over_time(Shape { width: 400, height: 300 }, &series, 0).unwrap();
         assert_eq!(drawn.matches("<polygon").count(), 4);
+        let shaded = latency_over_time(Shape { width: 400, height: 300 }, &series, 3).unwrap();
+        assert_eq!(shaded.matches("<polygon").count(), 5);
     }
 }

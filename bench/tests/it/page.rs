@@ -23,9 +23,16 @@ fn the_page_of_a_valid_run_says_so_and_has_its_figures_to_the_cent() {
     keep("report-valid.json", &report.to_json().unwrap());
     let total: i128 = report.sales.iter().map(|sale| sale.total_minor).sum();
     let total = format!("USD {}", bench::figures::money(total, 2));
-    for part in
-        ["Valid run, ledger balanced", &total, "44.3 µs", "99.99%", "source_unknown", "AMD Ryzen 7", "tsc"]
-    {
+    for part in [
+        "Valid run, ledger balanced",
+        &total,
+        "44.3 µs",
+        "99.99%",
+        "source_unknown",
+        "AMD Ryzen 7",
+        "tsc",
+        "powersave",
+    ] {
         assert!(page.contains(part), "{part} is not on the page");
     }
     assert_eq!(page.matches("<svg").count(), 10);
@@ -74,7 +81,8 @@ fn markup_in_a_report_stays_text() {
     fn poison(value: Value, path: &str) -> Value {
         const POISON: &str = "<script>alert(\"1\")</script>&'\u{1b}[31m";
         match value {
-            Value::String(text) if text == SCHEMA => Value::String(text),
+            // These are not free: a reader takes no others.
+            Value::String(text) if text == SCHEMA || path == "level" => Value::String(text),
             Value::String(_) => Value::String(POISON.to_owned()),
             Value::Array(items) => items.into_iter().map(|item| poison(item, path)).collect(),
             Value::Object(entries) => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bench::doctor::{Finding, Level};
 use bench::report::{
     Across, Check, Data, LatencyMs, Ledger, Machine, Percentiles, Report, Resources, SCHEMA, Sale, Second,
     Sums, spectrum,
@@ -79,6 +80,7 @@ pub(crate) fn valid() -> Report {
         started_at: "2025-03-14T09:26:53Z".to_owned(),
         way: "embedded".to_owned(),
         duration_seconds: SECONDS as f64,
+        warm_up_seconds: 0,
         valid: false,
         reasons: Vec::new(),
         offered_per_second: RATE as f64,
@@ -86,6 +88,7 @@ pub(crate) fn valid() -> Report {
         latency_ms: LatencyMs { delay, service, response, log, orders, rollup },
         ledger,
         machine: machine(),
+        doctor: findings(),
         commit: "0f3c9d1e5b7a4f2d8c6e1a0b9f8e7d6c5b4a3f2e".to_owned(),
         services: map(&[("SQLite", "3.50.4"), ("Cargo.lock", "sha256:5f0e…c21a")]),
         config: map(&[
@@ -107,6 +110,8 @@ pub(crate) fn valid() -> Report {
             cpu_us_per_order: 44.3,
             memory_peak_bytes: 88 << 20,
             memory_last_bytes: 71 << 20,
+            written_bytes: Some(412 << 20),
+            context_switches: Some(183_402),
         }),
         processes: BTreeMap::new(),
         rejections: BTreeMap::new(),
@@ -224,6 +229,18 @@ fn machine() -> Machine {
         governor: Some("performance".to_owned()),
         virtualisation: None,
     }
+}
+
+fn findings() -> Vec<Finding> {
+    let finding = |level, check: &str, found: &str, why: &str, mend: &str| {
+        let [check, found, why, mend] = [check, found, why, mend].map(str::to_owned);
+        Finding { check, level, found, why, mend }
+    };
+    vec![
+        finding(Level::Ok, "clock source", "tsc, of tsc hpet", "", ""),
+        finding(Level::Note, "governor", "powersave", "the frequency follows the load", "take performance"),
+        finding(Level::Spoils, "other load", "50 % of all processors", "the tail becomes theirs", "end it"),
+    ]
 }
 
 fn map(entries: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -59,7 +59,7 @@ const IMPLEMENTATIONS: [&str; 15] = [
 
 /// Files, and folders with all that they hold, that compute and do nothing else, each with what it may name all the
 /// same.
-const PURE: [(&str, &[&str]); 39] = [
+const PURE: [(&str, &[&str]); 64] = [
     ("pipeline/src/money", &[]),
     ("pipeline/src/numbers", &[]),
     ("pipeline/src/order", &[]),
@@ -96,12 +96,37 @@ const PURE: [(&str, &[&str]); 39] = [
     ("loadgen/src/payload/generate", &[]),
     ("loadgen/src/payload/shape", &[]),
     ("loadgen/src/payload/template", &[]),
+    ("bench/src/ab/order", &[]),
+    ("bench/src/ab/settle", &[]),
+    ("bench/src/ab/shift", &[]),
+    ("bench/src/ab/text", &[]),
+    ("bench/src/compare/comparable", &[]),
+    ("bench/src/compare/figures", &[]),
+    ("bench/src/compare/judge", &[]),
+    ("bench/src/compare/quantile", &[]),
+    ("bench/src/compare/series", &[]),
+    ("bench/src/compare/student", &[]),
+    ("bench/src/compare/text", &[]),
+    ("bench/src/doctor/judge", &[]),
+    ("bench/src/doctor/limits", &[]),
+    ("bench/src/doctor/load", &[]),
+    ("bench/src/doctor/measured", &[]),
+    ("bench/src/doctor/place", &[]),
+    ("bench/src/doctor/processor", &[]),
     ("bench/src/report", &[]),
     ("bench/src/figures", &[]),
     ("bench/src/html", &[]),
     ("bench/src/plots", &[]),
     ("bench/src/text", &[]),
     ("bench/src/verdict", &[]),
+    ("bench/src/objective", &[]),
+    ("bench/src/lag", &[]),
+    ("bench/src/warm_up", &[]),
+    ("bench/src/logs", &[]),
+    ("bench/src/saturation", &[]),
+    ("bench/src/measurement", &[]),
+    ("bench/src/capacity/search", &[]),
+    ("bench/src/probe/agree", &[]),
 ];
 const IMPURE: [&str; 9] = [
     "std::fs",

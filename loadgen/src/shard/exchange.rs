@@ -133,9 +133,9 @@ impl Exchanges {
 }
 
 impl Found {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(fine: bool) -> Self {
         Self {
-            measures: Measures::new(),
+            measures: Measures::new(fine),
             outcomes: Vec::new(),
             reasons: Reasons::default(),
             counts: Counts::default(),

@@ -4,8 +4,11 @@
 //! microseconds, and leave the process as that library's own V2 serialization in base64, so that nothing is lost on the
 //! way into a report.
 
+pub mod seconds;
+
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
+use seconds::Seconds;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -39,11 +42,14 @@ const MAX_US: u64 = 3_600_000_000;
 
 /// The histograms.
 #[derive(Debug)]
-pub struct Hops([Mutex<Histogram<u64>>; 3]);
+pub struct Hops {
+    whole: [Mutex<Histogram<u64>>; 3],
+    seconds: Mutex<Seconds>,
+}
 
 impl Default for Hops {
     fn default() -> Self {
-        Self(std::array::from_fn(|_| Mutex::new(empty())))
+        Self { whole: std::array::from_fn(|_| Mutex::new(empty())), seconds: Mutex::default() }
     }
 }
 
@@ -55,12 +61,13 @@ fn empty() -> Histogram<u64> {
 impl Hops {
     /// Records that orders reached a hop at an instant, each by the instant at which it was due, both in nanoseconds of
     /// Unix time. A clock that was set back in between counts as no time at all.
-    pub fn record(&self, hop: Hop, reached_at: i64, due_at: impl IntoIterator<Item = i64>) {
-        let mut due_at = due_at.into_iter().peekable();
-        if due_at.peek().is_none() {
+    pub fn record(&self, hop: Hop, reached_at: i64, due_at: impl IntoIterator<Item = i64, IntoIter: Clone>) {
+        let due_at = due_at.into_iter();
+        if due_at.clone().next().is_none() {
             return;
         }
-        let Some(histogram) = self.0.get(hop as usize) else { return };
+        self.seconds.lock().unwrap_or_else(PoisonError::into_inner).record(hop, reached_at, due_at.clone());
+        let Some(histogram) = self.whole.get(hop as usize) else { return };
         let mut histogram = histogram.lock().unwrap_or_else(PoisonError::into_inner);
         for due_at in due_at {
             let microseconds = (reached_at.saturating_sub(due_at) / 1_000).max(0).cast_unsigned();
@@ -71,15 +78,15 @@ impl Hops {
     /// The histograms as JSON: `{"unit":"us","hops":{"log":"<base64>",…}}`.
     pub fn encode(&self) -> String {
         let mut hops = BTreeMap::new();
-        for (hop, histogram) in Hop::ALL.into_iter().zip(&self.0) {
-            let histogram = histogram.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut bytes = Vec::new();
-            if let Err(error) = V2Serializer::new().serialize(&histogram, &mut bytes) {
-                tracing::error!(?error, hop = hop.tag(), "a histogram cannot be written");
-            }
-            hops.insert(hop.tag(), base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes));
+        for (hop, histogram) in Hop::ALL.into_iter().zip(&self.whole) {
+            hops.insert(hop.tag(), text_of(&histogram.lock().unwrap_or_else(PoisonError::into_inner)));
         }
         serde_json::json!({ "unit": "us", "hops": hops }).to_string()
+    }
+
+    /// Hands over what was kept by second since it was last taken, and forgets it. The first taking begins the keeping.
+    pub fn take_seconds(&self, now: i64) -> String {
+        self.seconds.lock().unwrap_or_else(PoisonError::into_inner).take(now)
     }
 
     /// Reads what [`Hops::encode`] wrote.
@@ -92,13 +99,23 @@ impl Hops {
             hops: BTreeMap<String, String>,
         }
         let encoded: Encoded = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let decode = |text: &str| {
-            let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text)
-                .map_err(|error| error.to_string())?;
-            Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(|error| format!("{error:?}"))
-        };
-        encoded.hops.into_iter().map(|(hop, text)| Ok((hop, decode(&text)?))).collect()
+        encoded.hops.into_iter().map(|(hop, text)| Ok((hop, histogram_of(&text)?))).collect()
     }
+}
+
+/// A histogram in the library's own form, in base64.
+fn text_of(histogram: &Histogram<u64>) -> String {
+    let mut bytes = Vec::new();
+    if let Err(error) = V2Serializer::new().serialize(histogram, &mut bytes) {
+        tracing::error!(?error, "a histogram cannot be written");
+    }
+    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes)
+}
+
+fn histogram_of(text: &str) -> Result<Histogram<u64>, String> {
+    let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text)
+        .map_err(|error| error.to_string())?;
+    Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(|error| format!("{error:?}"))
 }
 
 #[cfg(test)]

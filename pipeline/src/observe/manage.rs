@@ -1,4 +1,5 @@
-//! The management port: `/livez`, `/readyz`, `/metrics` and `/hops`, apart from the port that takes orders.
+//! The management port: `/livez`, `/readyz`, `/metrics`, `/hops` and, to be posted to, `/hops/seconds`, apart from the
+//! port that takes orders.
 
 use super::health::Health;
 use super::hops::Hops;
@@ -69,6 +70,10 @@ pub async fn serve(
 
 fn answer(request: &Request<Incoming>, observed: &Observed) -> Response<Full<Bytes>> {
     const TEXT: &str = "text/plain; charset=utf-8";
+    if request.method() == Method::POST && request.uri().path() == "/hops/seconds" {
+        // A POST, because what is handed over is forgotten.
+        return response(StatusCode::OK, "application/json", observed.hops.take_seconds(crate::time::now()));
+    }
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return response(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET is served here\n".into());
     }
