@@ -19,3 +19,5 @@ mod results;
 mod sample;
 #[cfg(test)]
 mod schema;
+#[cfg(test)]
+mod simulated;
