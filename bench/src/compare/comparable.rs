@@ -33,9 +33,11 @@ pub fn comparable(a: &Side, b: &Side) -> Comparable {
     }
     machines(a, b, &mut found);
     cases(a, b, &mut found);
-    let [ways, other_ways] = [a, b].map(|side| all(side, |run| run.report.way.clone()));
-    if ways != other_ways {
-        found.refusals.push(format!("the ways differ: {} and {}", list(&ways), list(&other_ways)));
+    for (what, of) in [("ways", way as fn(&Run) -> Option<String>), ("modes of sending", mode)] {
+        let [ours, theirs] = [a, b].map(|side| all(side, of));
+        if ours != theirs {
+            found.refusals.push(format!("the {what} differ: {} and {}", list(&ours), list(&theirs)));
+        }
     }
     let [rate, other_rate] = [a, b].map(offered);
     if (rate / other_rate - 1.0).abs() > SAME_LOAD {
@@ -98,11 +100,9 @@ fn flatten(path: &str, value: &Value, leaves: &mut BTreeMap<String, String>) {
 }
 
 fn notes(a: &Side, b: &Side, notes: &mut Vec<String>) {
-    let [sent, other_sent] = [a, b].map(|side| {
-        all(side, |run| {
-            run.report.data.as_ref().or(run.report.payload.as_ref()).map(|sent| sent.fingerprint.clone())
-        })
-    });
+    let sent = |run: &Run| run.report.data.as_ref().map(|sent| sent.fingerprint.clone());
+    let [sent, other_sent] =
+        [a, b].map(|side| all(side, |run| run.report.fingerprint.clone().or_else(|| sent(run))));
     if sent != other_sent {
         notes.push("what was sent differs, by its fingerprint".to_owned());
     }
@@ -137,6 +137,14 @@ fn config_differences(a: &Side, b: &Side) -> Vec<String> {
 /// Settings that name places of their own for each run.
 fn of_one_run(key: &str) -> bool {
     ["data_dir", "topic", "keyspace", "database", "listen", "group"].iter().any(|part| key.contains(part))
+}
+
+fn way(run: &Run) -> Option<String> {
+    run.report.way.clone()
+}
+
+fn mode(run: &Run) -> Option<String> {
+    run.report.mode.clone()
 }
 
 fn all(side: &Side, of: impl Fn(&Run) -> Option<String>) -> BTreeSet<String> {

@@ -7,8 +7,10 @@ use super::load::{Run, Side};
 use super::quantile::{self, Sample, Unknown, Variance};
 use crate::report::{Percentiles, Resources};
 
-/// The histograms that say something of the system. Delay is the generator's own, and service hides what waiting costs.
+/// The histograms that say something of the system. Delay is the generator's own, and service hides what waiting costs; a
+/// closed loop has nothing else.
 const HOPS: [&str; 4] = ["response", "log", "orders", "rollup"];
+const CLOSED: &str = "service";
 const NANOS_PER_MILLI: f64 = 1e6;
 const BYTES_PER_MEBIBYTE: f64 = (1_u64 << 20) as f64;
 
@@ -34,13 +36,19 @@ const OF_COST: [OfCost; 2] = [
 /// All figures that at least one side has.
 pub(super) fn figures(a: &Side, b: &Side) -> Vec<Figure> {
     let mut figures = Vec::new();
-    for hop in HOPS {
+    let closed = a.runs.iter().chain(&b.runs).all(|run| run.report.offered_per_second == 0.0);
+    for hop in if closed { [CLOSED].as_slice() } else { &HOPS } {
         let [of_a, of_b] = [a, b].map(|side| latencies(side, hop));
         for ((name, ..), (a, b)) in OF_LATENCY.into_iter().zip(of_a.into_iter().zip(of_b)) {
             figures.push(Figure { name: format!("{hop} {name}"), unit: "ms", better: Better::Lower, a, b });
         }
     }
-    let achieved = |run: &Run| Some(exact(run.report.achieved_per_second));
+    let achieved = |run: &Run| {
+        let seconds = run.logs.get(if closed { CLOSED } else { "response" });
+        let error = seconds.and_then(|seconds| quantile::Run::new(seconds)).map(|logged| logged.rate());
+        let Sample { value, error: constant } = exact(run.report.achieved_per_second);
+        Some(Sample { value, error: error.unwrap_or(constant) })
+    };
     let (name, [a_achieved, b_achieved]) = ("throughput".to_owned(), [a, b].map(|side| each(side, achieved)));
     figures.push(Figure { name, unit: "orders/s", better: Better::Higher, a: a_achieved, b: b_achieved });
     for (cost, unit, of) in OF_COST {

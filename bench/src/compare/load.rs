@@ -65,8 +65,10 @@ pub struct Told {
     pub config: BTreeMap<String, String>,
     /// What was sent, by the harness's report.
     pub data: Option<Sent>,
-    /// What was sent, by the generator's.
-    pub payload: Option<Sent>,
+    /// What was offered, by the generator's: equal fingerprints, equal schedules and bytes.
+    pub fingerprint: Option<String>,
+    /// How the generator sent: `open loop`, or what a closed one is called.
+    pub mode: Option<String>,
     /// What all processes used.
     pub resources: Option<Resources>,
     /// What each of them used.
@@ -143,17 +145,20 @@ fn json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
     serde_json::from_str(&text).with_context(|| format!("{} is not what it should be", path.display()))
 }
 
-/// The interval logs beside a report, by name.
+/// The interval logs of a report, by name: the one that is named like it, or, of a `report.json`, all that lie beside it.
 fn interval_logs(report: &Path) -> Result<Vec<PathBuf>> {
-    let folder = match report.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
+    let own = report.with_extension("hlog");
+    if own.exists() {
+        return Ok(vec![own]);
+    }
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|ending| ending == "hlog") {
-            found.push(path);
+    if report.file_name().is_some_and(|name| name == "report.json") {
+        let folder = report.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|ending| ending == "hlog") {
+                found.push(path);
+            }
         }
     }
     found.sort();

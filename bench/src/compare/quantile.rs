@@ -141,16 +141,28 @@ impl<'a> Run<'a> {
         Sample { value, error }
     }
 
+    /// How far the number of requests a second can be trusted.
+    pub fn rate(&self) -> Result<Variance, Unknown> {
+        let each = self.total / self.seconds.len() as f64;
+        let counts: Vec<f64> = self.seconds.iter().map(|second| second.total as f64 / each).collect();
+        known(&counts)
+    }
+
     /// The variance of a ratio of two sums over the seconds, by what each second adds to it beyond its share.
     fn error(&self, parts: impl Iterator<Item = (f64, f64)>, ratio: f64) -> Result<Variance, Unknown> {
         let each = self.total / self.seconds.len() as f64;
         let influences: Vec<f64> = parts.map(|(above, below)| (above - ratio * below) / each).collect();
-        let mean = series::mean(&influences).ok_or(Unknown::FewSeconds)?;
-        if mean.independent < INDEPENDENT_MIN {
-            return Err(Unknown::FewSeconds);
-        }
-        Ok(Variance { value: mean.variance, freedom: mean.freedom })
+        known(&influences)
     }
+}
+
+/// The variance of a series' mean, if it is worth enough independent seconds.
+fn known(values: &[f64]) -> Result<Variance, Unknown> {
+    let mean = series::mean(values).ok_or(Unknown::FewSeconds)?;
+    if mean.independent < INDEPENDENT_MIN {
+        return Err(Unknown::FewSeconds);
+    }
+    Ok(Variance { value: mean.variance, freedom: mean.freedom })
 }
 
 #[cfg(test)]

@@ -1,99 +1,17 @@
 //! Two results compared. Simulated runs of known truth, whose seconds depend on each other: how often is a difference shown
 //! that is none, and how often is one that is there? Seeded, so that each run of the test sees the same.
 
-use std::collections::BTreeMap;
-
 use bench::compare::compare;
 use bench::compare::judge::{Asked, Better, Figure, Verdict, judge};
-use bench::compare::load::{Run, Side, Told};
-use bench::compare::quantile::{Sample, Second, Unknown, Variance};
+use bench::compare::load::Side;
+use bench::compare::quantile::{Sample, Unknown, Variance};
 use bench::compare::series;
 use bench::faults::random::Random;
-use bench::report::Resources;
 use proptest::prelude::*;
 
+use crate::simulated::{World, normal};
+
 const ASKED: Asked = Asked { level: 0.01, least: 0.02, spread: 0.1 };
-/// Draws of a second, each of which stands for so many requests that were alike.
-const DRAWS: usize = 60;
-const ALIKE: u64 = 10;
-
-/// A machine and a load.
-#[derive(Clone, Copy)]
-struct World {
-    seconds: usize,
-    /// How much of a second's state the next one keeps.
-    memory: f64,
-    /// The deviation of the logarithm of a second's state.
-    wander: f64,
-    /// The deviation of the logarithm of a whole run's.
-    between: f64,
-    /// Whether a request's latency has a power law for a tail, without variance, or is lognormal.
-    heavy: bool,
-}
-
-fn unit(random: &mut Random) -> f64 {
-    ((random.number() >> 12) as f64 + 0.5) / (1_u64 << 52) as f64
-}
-
-fn normal(random: &mut Random) -> f64 {
-    (-2.0 * unit(random).ln()).sqrt() * (std::f64::consts::TAU * unit(random)).cos()
-}
-
-impl World {
-    fn run(self, random: &mut Random, slower: f64) -> Run {
-        let mut state = normal(random);
-        let run = self.between * normal(random);
-        let seconds: Vec<Second> = (0..self.seconds)
-            .map(|_| {
-                state = self.memory * state + (1.0 - self.memory * self.memory).sqrt() * normal(random);
-                let scale = 1e6 * slower * (run + self.wander * state).exp();
-                Second::new((0..DRAWS).map(|_| {
-                    let one =
-                        if self.heavy { unit(random).powf(-1.0 / 1.5) } else { (0.5 * normal(random)).exp() };
-                    // A histogram of three digits has as many steps to a doubling.
-                    let stepped = (1024.0 * (scale * one).log2()).round() / 1024.0;
-                    (stepped.exp2() as u64, ALIKE)
-                }))
-            })
-            .collect();
-        let cost = 40.0 * slower * (run + 0.02 * normal(random)).exp();
-        let used = Resources {
-            cpu_seconds: 1.0,
-            cpu_us_per_order: cost,
-            memory_peak_bytes: 80 << 20,
-            memory_last_bytes: 80 << 20,
-        };
-        let report = Told {
-            schema: "tillflow.report.v1".to_owned(),
-            valid: true,
-            offered_per_second: 1000.0,
-            achieved_per_second: 1000.0,
-            resources: Some(used),
-            ..Told::default()
-        };
-        Run { report, logs: BTreeMap::from([("response".to_owned(), seconds)]) }
-    }
-
-    fn side(self, random: &mut Random, runs: usize, slower: f64) -> Side {
-        Side { runs: (0..runs).map(|_| self.run(random, slower)).collect(), ..Side::default() }
-    }
-
-    /// How many of so many comparisons come to a verdict, where B is slower by this factor.
-    fn shown(self, seed: u64, trials: usize, runs: usize, slower: f64, asked: Asked) -> [usize; 2] {
-        let mut random = Random::new(seed, 0);
-        let mut shown = [0, 0];
-        for _ in 0..trials {
-            let (a, b) = (self.side(&mut random, runs, 1.0), self.side(&mut random, runs, slower));
-            match compare(&a, &b, asked, false).verdict {
-                Verdict::Worse => shown[0] += 1,
-                Verdict::Better => shown[1] += 1,
-                Verdict::NoDifferenceShown | Verdict::NotJudged => {}
-            }
-        }
-        shown
-    }
-}
-
 /// Of so many trials at 1 %, more than this happens once in a thousand times at most.
 fn alarms_max(trials: usize) -> usize {
     let expected = trials as f64 * 0.01;
@@ -153,7 +71,7 @@ fn the_mean_of_a_series_is_told_apart_from_its_equal_no_more_often_than_asked() 
 #[test]
 fn equal_builds_are_told_apart_no_more_often_than_asked_over_all_figures() {
     // One run each, without any allowance for runs that differ: the seconds alone must not mislead.
-    const TRIALS: usize = 60;
+    const TRIALS: usize = 100;
     let (mut alarms, mut trials) = (0, 0);
     for (seed, memory) in [(1, 0.0), (2, 0.5), (3, 0.9)] {
         for heavy in [false, true] {
@@ -168,7 +86,7 @@ fn equal_builds_are_told_apart_no_more_often_than_asked_over_all_figures() {
 
 #[test]
 fn equal_builds_whose_runs_differ_are_not_told_apart_by_runs_that_measure_it() {
-    const TRIALS: usize = 50;
+    const TRIALS: usize = 75;
     let (mut alarms, mut trials) = (0, 0);
     for (seed, runs) in [(1, 3), (2, 5)] {
         for between in [0.02, 0.2] {

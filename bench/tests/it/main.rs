@@ -23,3 +23,4 @@ mod sample;
 mod schema;
 #[cfg(test)]
 mod stages;
+mod simulated;

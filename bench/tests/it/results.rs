@@ -9,7 +9,7 @@ use bench::faults::random::Random;
 use bench::report::Report;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
-use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
+use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use serde_json::{Value, json};
 
 use crate::sample;
@@ -29,7 +29,11 @@ fn write_result(folder: &Path, runs: u64, ms: f64, report: &Report) {
 fn write_run(folder: &Path, seed: u64, ms: f64, report: &Report) {
     fs::create_dir_all(folder).unwrap();
     fs::write(folder.join("report.json"), report.to_json().unwrap()).unwrap();
-    let mut file = File::create(folder.join("response.hlog")).unwrap();
+    write_log(&folder.join("response.hlog"), None, seed, ms);
+}
+
+fn write_log(path: &Path, tag: Option<&str>, seed: u64, ms: f64) {
+    let mut file = File::create(path).unwrap();
     let mut serializer = V2DeflateSerializer::new();
     let mut log = IntervalLogWriterBuilder::new().begin_log_with(&mut file, &mut serializer).unwrap();
     let mut random = Random::new(seed, 0);
@@ -40,7 +44,7 @@ fn write_run(folder: &Path, seed: u64, ms: f64, report: &Report) {
             histogram.record((ms * 1e4) as u64 * percent).unwrap();
         }
         let (start, one) = (Duration::from_secs(second), Duration::from_secs(1));
-        log.write_histogram(&histogram, start, one, None).unwrap();
+        log.write_histogram(&histogram, start, one, tag.and_then(Tag::new)).unwrap();
     }
 }
 
@@ -98,6 +102,31 @@ fn a_single_report_is_compared_with_the_logs_beside_it() {
     let output = compare(folder.path(), &["a/report.json", "b", "--fail-on", "worse"]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(said(&output).contains("too few runs"), "{}", said(&output));
+}
+
+#[test]
+fn the_generators_reports_are_compared_with_the_log_that_is_named_like_each() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, ms) in [("a", 2.0), ("b", 8.0)] {
+        let latency =
+            json!({"p50": ms, "p90": ms, "p99": ms, "p999": ms, "max": ms, "mean": ms, "count": 10_000});
+        let report = json!({
+            "schema": "tillflow.loadgen.v1", "mode": "open loop", "valid": true, "reasons": [],
+            "offered_per_second": 500.0, "achieved_per_second": 500.0, "fingerprint": "xxh3:1",
+            "latency_ms": {"response": latency},
+        });
+        fs::write(folder.path().join(format!("{name}.json")), report.to_string()).unwrap();
+        write_log(&folder.path().join(format!("{name}.hlog")), Some("response"), 1, ms);
+    }
+    let output = compare(folder.path(), &["a.json", "b.json", "--json"]);
+    let comparison: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(comparison["verdict"], "worse", "{}", said(&output));
+    assert_eq!(comparison["a"]["seconds"], SECONDS);
+    let ratio = comparison["figures"][0]["ratio"].as_f64().unwrap();
+    assert!((ratio - 4.0).abs() < 0.05, "{ratio}");
+    let throughput =
+        comparison["figures"].as_array().unwrap().iter().find(|figure| figure["name"] == "throughput");
+    assert_eq!(throughput.unwrap()["verdict"], "no_difference_shown");
 }
 
 #[test]
