@@ -10,7 +10,7 @@ import { bigNumber, choose, drawn, minor, openDashboard, openSuperset, panels, s
 import { Pipeline, REPOSITORY, clickhouse, passwordOf, stackEnvironment, until } from "./servers.mjs";
 
 // They flow until the page has shown what it is to show.
-const ORDERS = 200_000;
+const ORDERS = 1_400_000;
 const RATE = Number(process.env.TILLFLOW_RATE ?? 200);
 const PICTURES = process.env.TILLFLOW_PICTURES ?? `${REPOSITORY}target/superset`;
 const SUMMED = [
