@@ -81,7 +81,7 @@ export class Pipeline {
     if (reply.status !== 202) throw new Error(`${reply.status}: ${await reply.text()}`);
   }
 
-  // The ledger when all that the log holds is counted.
+  // The ledger when all that the log holds is counted: orders and their total in minor units, over all partitions.
   async ledger() {
     let found;
     await until("the ledger balances", async () => {
@@ -94,7 +94,8 @@ export class Pipeline {
         return false;
       }
     });
-    return found;
+    const sum = (key) => found.partitions.reduce((all, partition) => all + BigInt(partition[key]), 0n);
+    return { orders: sum("orders"), total_minor: sum("total_minor"), duplicates: sum("duplicates"), dead: sum("dead") };
   }
 
   async stop() {
