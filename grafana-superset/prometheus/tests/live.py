@@ -79,6 +79,13 @@ def eventually(what: str, check: Callable[[], object], deadline_s: float = DEADL
     raise AssertionError(f"not within {deadline_s:.0f} s: {what}; at last: {last!r}")
 
 
+class Left(set):
+    """What is still to come: no, and shown when time runs out."""
+
+    def __bool__(self) -> bool:
+        return False
+
+
 def get(port: int, path: str) -> tuple[int, str]:
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
@@ -135,7 +142,8 @@ class Pipeline(Process):
             "receive.listen": f"{HOST}:{self.port}",
             "manage.listen": f"{HOST}:{self.manage}",
             "log.partitions": "1",
-            "process.retry_pause_max": "500ms",
+            # Longer than a second, after which a processor that cannot store asks for the log's end.
+            "process.retry_pause_max": "3s",
             "receive.reload": "200ms",
             **(settings or {}),
         }
@@ -278,14 +286,14 @@ class Prometheus(Process):
     def fires(self, *names: str, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Waits until these alerts fire; `meanwhile` keeps their cause going, again and again."""
 
-        def fire() -> bool:
+        def missing() -> set[str]:
             meanwhile()
-            return set(names) <= self.firing()
+            return set(names) - self.firing()
 
-        eventually(f"{' and '.join(names)} fire", fire)
+        eventually(f"{' and '.join(names)} fire", lambda: not (left := missing()) or Left(left))
 
     def clears(self, *names: str) -> None:
-        eventually(f"{' and '.join(names)} clear", lambda: not set(names) & self.firing())
+        eventually(f"{' and '.join(names)} clear", lambda: not (left := set(names) & self.firing()) or Left(left))
 
     def sees(self, port: int) -> None:
         eventually(f"{port} is scraped", lambda: self.query(f'up{{instance="{HOST}:{port}"}} == 1'))
