@@ -54,7 +54,8 @@ fn machines(a: &Side, b: &Side, found: &mut Comparable) {
         return found.notes.push(note.to_owned());
     };
     let memory = a.memory_bytes as f64 / (b.memory_bytes as f64).max(1.0);
-    let facts: [(&str, fn(&Machine) -> String); 5] = [
+    type Fact = fn(&Machine) -> String;
+    let facts: [(&str, Fact); 5] = [
         ("processors", |machine| machine.cpu.clone()),
         ("numbers of processors", |machine| machine.cores.to_string()),
         ("clock sources", |machine| machine.clock_source.clone()),

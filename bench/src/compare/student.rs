@@ -40,7 +40,7 @@ fn beyond(angle: f64, freedom: u32) -> f64 {
     let (mut term, first) = if odd { (cos, 2) } else { (1.0, 1) };
     let mut sum = 0.0;
     let mut above = first;
-    while above + 1 <= freedom {
+    while above < freedom {
         sum += term;
         term *= square * f64::from(above) / f64::from(above + 1);
         above += 2;

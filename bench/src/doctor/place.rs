@@ -32,7 +32,8 @@ pub(super) fn wsl_limits(facts: &Facts) -> Option<Finding> {
         let lines = config?.lines().filter_map(|line| line.split_once('='));
         let value =
             lines.filter(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim());
-        value.last().map(str::to_owned)
+        // Where it is set twice, the later one counts.
+        value.reduce(|_, later| later).map(str::to_owned)
     };
     let [memory, processors] =
         ["memory", "processors"].map(|name| setting(name).unwrap_or_else(|| "not set".to_owned()));

@@ -39,9 +39,10 @@ fn write_log(path: &Path, tag: Option<&str>, seed: u64, ms: f64) {
     let mut random = Random::new(seed, 0);
     for second in 0..SECONDS {
         let mut histogram = Histogram::<u64>::new_with_bounds(1, 600_000_000_000, 3).unwrap();
+        let hundredth = u64::try_from(Duration::from_secs_f64(ms / 1e5).as_nanos()).unwrap();
         for _ in 0..500 {
             let percent = 60 + random.below(80);
-            histogram.record((ms * 1e4) as u64 * percent).unwrap();
+            histogram.record(hundredth * percent).unwrap();
         }
         let (start, one) = (Duration::from_secs(second), Duration::from_secs(1));
         log.write_histogram(&histogram, start, one, tag.and_then(Tag::new)).unwrap();

@@ -2,6 +2,7 @@
 //! or not, runs that differ.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bench::compare::compare;
 use bench::compare::judge::{Asked, Verdict};
@@ -50,7 +51,7 @@ impl World {
                         if self.heavy { unit(random).powf(-1.0 / 1.5) } else { (0.5 * normal(random)).exp() };
                     // A histogram of three digits has as many steps to a doubling.
                     let stepped = (1024.0 * (scale * one).log2()).round() / 1024.0;
-                    (stepped.exp2() as u64, ALIKE)
+                    (u64::try_from(Duration::from_secs_f64(stepped.exp2() / 1e9).as_nanos()).unwrap(), ALIKE)
                 }))
             })
             .collect();
