@@ -61,6 +61,8 @@ impl World {
             cpu_us_per_order: cost,
             memory_peak_bytes: 80 << 20,
             memory_last_bytes: 80 << 20,
+            written_bytes: None,
+            context_switches: None,
         };
         let report = Told {
             schema: "tillflow.report.v1".to_owned(),
