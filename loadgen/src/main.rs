@@ -10,7 +10,7 @@ use loadgen::live::Live;
 use loadgen::log::IntervalLog;
 use loadgen::metrics::Metrics;
 use loadgen::report::{JSON_SCHEMA, RunReport, write_outcomes};
-use loadgen::stall::{Stall, self_test};
+use loadgen::stall::{Stall, Tolerance, self_test};
 use loadgen::{run, void};
 use tokio::net::TcpListener;
 
@@ -99,7 +99,7 @@ fn test_itself(args: &SelfTestArgs) -> anyhow::Result<bool> {
         at: args.duration.mul_f64(0.4),
         length: args.stall,
     };
-    let found = self_test(&stall).map_err(anyhow::Error::new)?;
+    let found = self_test(&stall, Tolerance::USUAL).map_err(anyhow::Error::new)?;
     if let Some(path) = &args.json {
         let json = serde_json::to_vec_pretty(&found)?;
         std::fs::write(path, json).with_context(|| format!("write {}", path.display()))?;

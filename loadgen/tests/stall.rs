@@ -12,9 +12,12 @@ use std::sync::Mutex;
 use std::thread;
 
 use loadgen::report::latency_ms;
-use loadgen::stall::{Figure, Stall, self_test};
+use loadgen::stall::{Figure, Stall, Tolerance, self_test};
 use rustix::process::{Pid, Signal, kill_process};
 
+/// Wide, since tests run where others compile. Who lies about this stall is off by a hundred times and more: the 99th
+/// percentile is then milliseconds, and not 1.9 s.
+const ROUGHLY: Tolerance = Tolerance { ms: 200.0, share: 0.4 };
 /// One at a time: each needs the machine.
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -72,7 +75,7 @@ fn a_stall_of_two_seconds_is_seen_by_each_request_that_was_due_in_it() {
         .unwrap();
     assert_eq!((result.counts.sent, result.counts.accepted), (10_000, 10_000));
     let [response, service] = [&result.latencies.response, &result.latencies.service].map(latency_ms);
-    assert_holds(&Stall::USUAL.compare(&response, &service));
+    assert_holds(&Stall::USUAL.compare(&response, &service, ROUGHLY));
     // The generator says that it could not send in time.
     assert!(!result.valid());
 }
@@ -80,7 +83,7 @@ fn a_stall_of_two_seconds_is_seen_by_each_request_that_was_due_in_it() {
 #[test]
 fn the_self_test_holds() {
     let _alone = ALONE.lock();
-    let found = self_test(&Stall::USUAL).unwrap();
+    let found = self_test(&Stall::USUAL, ROUGHLY).unwrap();
     assert_holds(&found.figures);
     assert!(found.holds, "{found}");
 }
