@@ -1,8 +1,8 @@
 //! Upgrades: processors of equal rules take over from each other one by one; those of different ones do not run side by
 //! side, also where they have nothing to store.
 //!
-//! The other build is this one with another default price, which decides sums; or the program that `PIPELINE_OTHER_BUILD`
-//! names, built with another rule number.
+//! The other build is this one with another default price, which decides sums; or the program that `TILLFLOW_OTHER_BUILD`
+//! names, which `tests/upgrade/build` makes with another rule number.
 
 use crate::scale::{Ending, metric, nothing_is_lost_or_doubled, senders, shared, stores_on};
 use crate::separate::Separate;
@@ -12,27 +12,25 @@ use crate::ways::process::{Process, program, spawn_build};
 use crate::ways::wait::{DEADLINE, eventually};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Starts a processor of the other build and waits for nothing.
 fn spawn_other(place: &Place, log: Stdio) -> Child {
-    match std::env::var_os("PIPELINE_OTHER_BUILD") {
+    match std::env::var_os("TILLFLOW_OTHER_BUILD") {
         Some(path) => spawn_build(Command::new(path), "process", &place.settings(&[]), log),
         None => spawn_build(program(), "process", &place.settings(&["order.default_price=301.00"]), log),
     }
 }
 
-/// Starts a processor of the other build once it may, which is when the others' last blocks are 10 seconds old.
-fn start_other(place: &Place) -> Process {
+/// Starts a processor once it may, which is when the last blocks of those with other rules are 10 seconds old.
+fn start_when_it_may(spawn: impl Fn() -> Child) -> Process {
     let started = Instant::now();
     loop {
-        let mut child = spawn_other(place, Stdio::null());
-        // One that is refused ends within a moment, and one that is not has joined by then.
-        thread::sleep(std::time::Duration::from_secs(2));
-        if child.try_wait().unwrap().is_none() {
-            return Process::up("process", child);
+        if let Some(process) = Process::up_unless_it_ends(spawn()) {
+            return process;
         }
-        assert!(started.elapsed() < DEADLINE, "the other build does not start");
+        assert!(started.elapsed() < DEADLINE, "it does not start");
+        thread::sleep(Duration::from_millis(500));
     }
 }
 
@@ -55,7 +53,7 @@ fn a_processor_of_other_rules_does_not_start_beside_one_that_has_nothing_to_do()
     shared(&[(&first, 3.0), (&second, 3.0)]);
     refused(place);
     assert_eq!((first.terminate(), second.terminate()), (Some(0), Some(0)));
-    let other = start_other(place);
+    let other = start_when_it_may(|| spawn_other(place, Stdio::null()));
     shared(&[(&other, 6.0)]);
 }
 
@@ -81,20 +79,13 @@ fn upgrades_and_rollbacks_under_load_lose_and_double_nothing() {
         // Other rules: all of the old ones stop first. Ingest goes on.
         refused(place);
         assert_eq!(second.terminate(), Some(0));
-        let other = start_other(place);
+        let other = start_when_it_may(|| spawn_other(place, Stdio::null()));
         shared(&[(&other, 6.0)]);
         stores_on(&other);
         // And back.
         assert_eq!(other.terminate(), Some(0));
-        let started = Instant::now();
-        let back = loop {
-            let mut child = spawn_build(program(), "process", &place.settings(&[]), Stdio::null());
-            thread::sleep(std::time::Duration::from_secs(2));
-            if child.try_wait().unwrap().is_none() {
-                break Process::up("process", child);
-            }
-            assert!(started.elapsed() < DEADLINE, "it does not start again");
-        };
+        let back =
+            start_when_it_may(|| spawn_build(program(), "process", &place.settings(&[]), Stdio::null()));
         eventually("it goes on", || metric(&back, "tillflow_store_orders_total") > 0.0);
         assert_eq!(back.terminate(), Some(0));
     });

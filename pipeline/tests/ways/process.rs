@@ -42,7 +42,13 @@ impl Process {
     }
 
     /// Waits until a process says that it is up.
-    pub fn up(command: &str, mut child: Child) -> Self {
+    pub fn up(command: &str, child: Child) -> Self {
+        Self::up_unless_it_ends(child)
+            .unwrap_or_else(|| panic!("`pipeline {command}` ended before it was up"))
+    }
+
+    /// Waits until a process says that it is up. None: it ended instead.
+    pub fn up_unless_it_ends(mut child: Child) -> Option<Self> {
         let greeting = BufReader::new(child.stdout.take().unwrap()).lines();
         let (mut orders, mut manage) = (None, None);
         for line in greeting {
@@ -56,8 +62,13 @@ impl Process {
                 break;
             }
         }
-        let manage = manage.unwrap_or_else(|| panic!("`pipeline {command}` ended before it was up"));
-        Self { child, orders, manage }
+        match manage {
+            Some(manage) => Some(Self { child, orders, manage }),
+            None => {
+                child.wait().unwrap();
+                None
+            }
+        }
     }
 
     /// The process id.
