@@ -89,6 +89,12 @@ fn a_case_becomes_a_result_directory_with_every_file_and_every_order_in_it() {
         assert_eq!(logged(&at(&format!("runs/1/{name}.hlog"))), (300, vec![1, 2, 3]), "{name}");
     }
     assert_eq!(measurement.latency_ms.rollup.count, 300);
+    // A block is written a tenth of a second after its first order at the earliest, and no reply comes in a microsecond.
+    let latency = measurement.latency_ms;
+    assert!(
+        latency.response.p50 > 0.01 && latency.log.p50 > 0.01 && latency.rollup.max > 10.0,
+        "{latency:?}"
+    );
     let report = Report::from_json(&fs::read_to_string(at("runs/1/report.json")).unwrap()).unwrap();
     assert_eq!((report.ledger.sent, report.ledger.balanced, report.warm_up_seconds), (400, true, 1));
 

@@ -22,9 +22,15 @@ impl Fine {
 
     pub(super) fn record(&mut self, at: Instants, orders: usize) {
         let orders = u32::try_from(orders).unwrap_or(u32::MAX);
-        self.delay.saturating_record_n(at.sent_ns.saturating_sub(at.due_ns), orders);
-        self.service.saturating_record_n(at.reply_ns.saturating_sub(at.sent_ns), orders);
-        self.response.saturating_record_n(at.reply_ns.saturating_sub(at.due_ns), orders);
+        for (histogram, from, to) in [
+            (&mut self.delay, at.due_ns, at.sent_ns),
+            (&mut self.service, at.sent_ns, at.reply_ns),
+            (&mut self.response, at.due_ns, at.reply_ns),
+        ] {
+            // It grows as needed, which a saturating record would not make it do.
+            let recorded = histogram.record_n(to.saturating_sub(from), orders);
+            debug_assert!(recorded.is_ok());
+        }
     }
 
     pub(super) fn add(&mut self, other: &Self) {

@@ -62,8 +62,9 @@ impl Interval {
 
     fn record(&mut self, due_at: i64, reached_at: i64) {
         let nanos = reached_at.saturating_sub(due_at).max(0).cast_unsigned();
-        // It grows as needed; what is beyond 2^63 ns cannot come.
-        self.histogram.saturating_record(nanos);
+        // It grows as needed, which a saturating record would not make it do; what is beyond 2^63 ns cannot come.
+        let recorded = self.histogram.record(nanos);
+        debug_assert!(recorded.is_ok());
         let first = First { due_at, earliest: reached_at, latest: reached_at };
         self.firsts.entry(due_at.div_euclid(PART)).and_modify(|kept| kept.take(first)).or_insert(first);
     }
