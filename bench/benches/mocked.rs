@@ -9,7 +9,7 @@ mod timed;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use bench::counts::baseline::Baseline;
 use bench::stages::{MOCKED, Orders};
 use criterion::Criterion;
@@ -34,10 +34,7 @@ fn all() -> Result<()> {
     for entry in &MOCKED {
         let Some(digest) = timed::time(&mut criterion, entry, &orders)? else { continue };
         let (name, digest) = (entry.name, format!("{digest:016x}"));
-        let Some(kept) = baseline.stages.get(name) else {
-            eprintln!("NOT COMPARED: {name} is not in counts.json");
-            continue;
-        };
+        let kept = baseline.stages.get(name).with_context(|| format!("{name} is not in counts.json"))?;
         ensure!(kept.digest == digest, "{name} comes to {digest}, and to {} in counts.json", kept.digest);
     }
     criterion.final_summary();

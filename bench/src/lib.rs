@@ -12,8 +12,8 @@ pub mod run;
 
 pub mod ab;
 pub mod child;
-pub mod counts;
 pub mod compare;
+pub mod counts;
 pub mod data;
 pub mod doctor;
 pub mod machine;
@@ -31,8 +31,8 @@ pub mod logs;
 pub mod measurement;
 pub mod objective;
 pub mod report;
-pub mod stages;
 pub mod saturation;
+pub mod stages;
 pub mod verdict;
 pub mod warm_up;
 

@@ -95,12 +95,26 @@ impl Followed {
                 written_bytes: last
                     .written_bytes
                     .map(|all| all.saturating_sub(base.written_bytes.unwrap_or(0))),
-                switches: last.switches.saturating_sub(base.switches),
+                switches: self.switches_since(name, from),
                 ..last.clone()
             };
             (name.clone(), used)
         };
         Ok(last.processes.iter().map(difference).collect())
+    }
+
+    /// The context switches of a process from one instant to the end, from sample to sample: a thread that ends takes its
+    /// own out of the sum, which then falls.
+    fn switches_since(&self, name: &str, from: i64) -> u64 {
+        let base = self.sample_at(from).map_or(from, |sample| sample.at);
+        let counts = self.samples.iter().filter(|sample| sample.at >= base);
+        let counts = counts.filter_map(|sample| Some(sample.processes.get(name)?.switches));
+        let (mut all, mut before) = (0, None);
+        for now in counts {
+            all += before.map_or(0, |before| now.saturating_sub(before));
+            before = Some(now);
+        }
+        all
     }
 
     /// What was used between two instants, in shares of a core.
@@ -181,6 +195,16 @@ mod tests {
         assert_eq!((used.cpu_seconds, used.switches), (3.0, 6_000_000_000));
         assert_eq!((used.written_bytes, used.memory_peak_bytes), (Some(6_000_000_000), 20));
         assert!(Followed::default().used_since(0).is_err());
+    }
+
+    #[test]
+    fn switches_of_threads_that_end_stay_counted() {
+        let mut followed = followed();
+        for sample in followed.samples.iter_mut().skip(9) {
+            sample.processes.get_mut("embedded").unwrap().switches = 5;
+        }
+        let used = &followed.used_since(4 * time::SECOND).unwrap()["embedded"];
+        assert_eq!(used.switches, 4_000_000_000);
     }
 
     #[test]

@@ -21,6 +21,6 @@ mod results;
 mod sample;
 #[cfg(test)]
 mod schema;
+mod simulated;
 #[cfg(test)]
 mod stages;
-mod simulated;

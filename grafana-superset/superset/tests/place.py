@@ -149,6 +149,16 @@ class Superset:
             self.process.send_signal(how)
             self.process.wait(WAIT_S)
             self.process = None
+        # A worker whose master was killed goes on answering until it notices.
+        deadline = time.monotonic() + WAIT_S
+        while self.answers():
+            if time.monotonic() > deadline:
+                raise AssertionError("Superset was stopped, and something still answers in its place")
+            time.sleep(0.2)
+
+    def answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def log_in(self, name: str) -> Person:
         password = (self.service.data / "secrets" / f"{name}_password").read_text(encoding="utf-8").strip()

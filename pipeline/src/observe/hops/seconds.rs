@@ -199,8 +199,8 @@ mod tests {
     #[test]
     fn the_first_order_of_a_part_is_kept_with_the_first_and_last_of_its_request() {
         let hops = Hops::default();
-        hops.take_seconds(0);
         let due = 100 * S;
+        hops.take_seconds(due);
         hops.record(Hop::Rollup, due + 50, [due + 7, due + 3]);
         hops.record(Hop::Rollup, due + 90, [due + 3, due + 4]);
         let mut taken = Taken::decode(&hops.take_seconds(due)).unwrap();
