@@ -68,12 +68,12 @@ impl Orders {
 
     /// The live orders as ingest hands them to the log.
     pub fn records(&self) -> Vec<Record> {
-        let record = |at: usize| {
+        let record = |(at, number): (usize, i64)| {
             let key = Bytes::copy_from_slice(self.live.order_id(at)?.as_bytes());
-            let received_at = RECEIVED_AT + at as i64 * APART_NS;
+            let received_at = RECEIVED_AT + number * APART_NS;
             Some(Record { key, value: self.live.order(at)?, received_at, due_at: None })
         };
-        (0..self.live.len()).filter_map(record).collect()
+        (0..self.live.len()).zip(0..).filter_map(record).collect()
     }
 
     /// The live orders as the processor reads them from the log.

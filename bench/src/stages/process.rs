@@ -53,11 +53,13 @@ impl Stage for Parse {
     }
 }
 
+/// What decides an order's names: its customer, and the state and category that it says itself.
+type Named = (i64, Option<Arc<str>>, Option<Arc<str>>);
+
 struct Enrich {
     customers: Arc<Customers>,
     categories: Categories,
-    /// Of each order its customer, and its state and category.
-    orders: Vec<(i64, Option<Arc<str>>, Option<Arc<str>>)>,
+    orders: Vec<Named>,
     currency: Currency,
     lengths: usize,
 }

@@ -21,6 +21,7 @@ mod results;
 mod sample;
 #[cfg(test)]
 mod schema;
+#[cfg(test)]
 mod simulated;
 #[cfg(test)]
 mod stages;
