@@ -1,6 +1,6 @@
 //! Two results compared: percentiles, throughput and cost side by side, each with an interval and a plain verdict.
 //!
-//! [`load`] reads them; from there on all is pure: [`comparable`] says whether they may be compared at all, [`figures`] what
+//! [`load`] reads them; from there on all is pure: [`comparable`] says whether they may be compared at all, `figures` what
 //! is, [`quantile`] and [`series`] how far each figure is to be trusted, [`judge`] what follows, [`text`] shows it.
 
 pub mod comparable;

@@ -1,7 +1,7 @@
 //! The latencies to each hop apart for each second in which orders were due, for a harness that takes them as the run
 //! goes: it can then leave a warm-up out, and show a run over time.
 //!
-//! Nothing is kept until somebody asks, and nothing any more when nobody has for [`ASKED_WITHIN`]. What is kept
+//! Nothing is kept until somebody asks, and nothing any more when nobody has for a minute. What is kept
 //! meanwhile is limited; orders beyond the limit are counted, so that a reader knows that it has not all.
 
 use std::collections::BTreeMap;
