@@ -21,6 +21,7 @@ from services.supervisor import Supervisor
 
 def sleeper(settings: Settings, name: str) -> Service:
     """A service that does nothing until it is stopped."""
+    log = settings.logs / f"{name}.log"
     return Service(
         name=name,
         version="1",
@@ -28,7 +29,7 @@ def sleeper(settings: Settings, name: str) -> Service:
         command=[sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"],
         environment={},
         prepare=lambda: None,
-        ready=lambda: None if (settings.logs / f"{name}.log").exists() else "it has not begun",
+        ready=lambda: None if log.exists() and "up" in log.read_text(encoding="utf-8") else "it has not begun",
         start_s=1,
         stop_s=5,
         memory="1m",
