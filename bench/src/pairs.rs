@@ -74,7 +74,8 @@ fn measured(value: f64) -> bool {
     value.is_finite() && value > 0.0
 }
 
-fn median(sorted: &[f64]) -> Option<f64> {
+/// The median of values in their order, of an even number the mean of the two in the middle; nothing of nothing.
+pub fn median(sorted: &[f64]) -> Option<f64> {
     let upper = *sorted.get(sorted.len() / 2)?;
     if sorted.len() % 2 == 1 {
         return Some(upper);

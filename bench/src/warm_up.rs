@@ -10,6 +10,8 @@
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
+use crate::pairs;
+
 /// Seconds in a batch.
 const BATCH: usize = 5;
 /// The halves of what is settled differ by less than this factor, in the median of their batches.
@@ -88,7 +90,7 @@ fn mser5(p50: &[Option<f64>]) -> Found {
 fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
+    pairs::median(&sorted).unwrap_or(0.0)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::{By, Outcome};
 use crate::compare::judge::Verdict;
 use crate::figures::NONE;
-use crate::pairs::Pair;
+use crate::pairs::{self, Pair};
 use crate::text::table;
 
 /// The line of a pair, as it is taken.
@@ -64,6 +64,5 @@ fn number(value: Option<f64>) -> String {
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
-    let [low, high] = [values.len().checked_sub(1)? / 2, values.len() / 2].map(|at| values.get(at));
-    Some(f64::midpoint(*low?, *high?)).filter(|median| median.is_finite())
+    pairs::median(&values).filter(|median| median.is_finite())
 }
