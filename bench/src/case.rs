@@ -82,10 +82,14 @@ pub struct Target {
 
 /// What must hold for a run to be valid.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Limits {
+    /// The share of the rate that must be achieved.
+    pub min_achieved: f64,
     /// The highest 99th percentile of the generator's own delay.
     pub max_delay: String,
+    /// The share of its time that a thread of the generator may compute.
+    pub max_cpu: f64,
 }
 
 /// Orders that are looked for in the stores.
@@ -118,7 +122,8 @@ pub struct Ladder {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_delay: "100ms".to_owned() }
+        let loadgen::plan::Limits { min_achieved, max_delay, max_cpu } = Default::default();
+        Self { min_achieved, max_delay: format!("{}ms", max_delay.as_millis()), max_cpu }
     }
 }
 
@@ -142,7 +147,7 @@ impl Case {
         let duration = case.duration()?;
         case.objective()?;
         case.probes()?;
-        case.max_delay()?;
+        case.limits()?;
         case.rules()?;
         ensure!(case.repetitions > 0, "repetitions must be at least 1");
         if let WarmUp::Fixed(seconds) = case.warm_up()? {
@@ -181,12 +186,16 @@ impl Case {
         time("workload.duration", &self.workload.duration)
     }
 
-    /// The highest 99th percentile of the generator's own delay.
+    /// What must hold of the generator for a run to be valid.
     ///
     /// # Errors
-    /// Where it is no duration.
-    pub fn max_delay(&self) -> Result<Duration> {
-        time("limits.max_delay", &self.limits.max_delay)
+    /// Where a share is none, or the delay is no duration.
+    pub fn limits(&self) -> Result<loadgen::plan::Limits> {
+        let Limits { min_achieved, max_delay, max_cpu } = &self.limits;
+        ensure!((0.0..=1.0).contains(min_achieved), "limits.min_achieved is a share from 0 to 1");
+        ensure!(*max_cpu > 0.0, "limits.max_cpu is a share above 0");
+        let max_delay = time("limits.max_delay", max_delay)?;
+        Ok(loadgen::plan::Limits { min_achieved: *min_achieved, max_delay, max_cpu: *max_cpu })
     }
 
     /// The orders that are looked for.

@@ -64,7 +64,7 @@ impl<'c> Runner<'c> {
             settings: case.target.settings.clone(),
             folder: self.folder.scratch(),
             warm_up: case.warm_up()?,
-            max_delay: case.max_delay()?,
+            limits: case.limits()?,
             probes: case.probes()?,
             doctor: self.doctor.clone(),
         };

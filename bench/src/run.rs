@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use loadgen::gauges::{Phase, Progress};
 use loadgen::live::Live;
-use loadgen::plan::Plan;
+use loadgen::plan::{Limits, Plan};
 use loadgen::report::write_outcomes;
 use loadgen::run::RunResult;
 use pipeline::config::{Config, Layers};
@@ -60,8 +60,8 @@ pub struct Run {
     pub folder: PathBuf,
     /// How much of the beginning is left out of the figures.
     pub warm_up: WarmUp,
-    /// The highest 99th percentile of the generator's own delay.
-    pub max_delay: Duration,
+    /// What must hold of the generator for the run to be valid.
+    pub limits: Limits,
     /// The orders that are looked for in the stores.
     pub probes: Option<Probes>,
     /// What would spoil a measurement on this machine, for the report.
@@ -107,7 +107,7 @@ pub fn run(run: &Run, data: &Data) -> Result<Ran> {
     let (config, shown) = configuration(run.way, &settings)?;
     let running = run.way.start(&settings)?;
     let mut plan = Plan::new(running.url()?, run.rate, run.duration);
-    (plan.batch, plan.connections, plan.max_delay) = (run.batch, run.connections, run.max_delay);
+    (plan.batch, plan.connections, plan.limits) = (run.batch, run.connections, run.limits);
     (plan.on_a_second, plan.fine) = (true, true);
 
     let Measured { result, followed, seen } = measure(run, &config, &plan, data, &running)?;

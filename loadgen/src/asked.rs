@@ -11,7 +11,7 @@ use loadgen::calibrate::{Calibration, calibrate};
 use loadgen::payload::{
     CreatedAt, DEFAULT_MAX_BYTES, GenerateSpec, Payload, Template, created_at_ns, generate_shaped, replay,
 };
-use loadgen::plan::{Bodies, Plan, Tls, statuses};
+use loadgen::plan::{Bodies, Limits, Plan, Tls, statuses};
 use loadgen::report::PayloadReport;
 use loadgen::schedule::Profile;
 use loadgen::workload::Workload;
@@ -110,7 +110,9 @@ fn plan(
     };
     plan.unix_socket = args.unix_socket.clone();
     (plan.timeout, plan.retry_for) = (args.timeout, args.retry_for);
-    (plan.max_delay, plan.max_cpu) = (args.max_delay, args.max_cpu);
+    plan.limits =
+        Limits { min_achieved: args.min_achieved, max_delay: args.max_delay, max_cpu: args.max_cpu };
+    plan.slack = args.slack;
     plan.spin = match args.spin {
         Spin::For(time) => time,
         Spin::Auto => {

@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
 use pipeline::outcomes::Outcome;
 
-use crate::measure::{self, Recent};
+use crate::measure::Recent;
 
 /// Orders by what is known of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,8 +53,6 @@ pub(crate) struct Shown<'s> {
     pub(crate) statuses: &'s BTreeMap<u16, u64>,
     pub(crate) requests_under_way: u64,
     /// Moved out.
-    pub(crate) recent_us: &'s mut Histogram<u32>,
-    /// Moved out.
     pub(crate) recent: &'s mut Recent,
 }
 
@@ -69,8 +66,8 @@ pub(crate) struct Gauges {
     unknown: AtomicU64,
     requests_under_way: AtomicU64,
     statuses: Mutex<BTreeMap<u16, u64>>,
-    /// Since the reader last took it: response in microseconds, and all latencies in nanoseconds.
-    recent: Mutex<(Histogram<u32>, Recent)>,
+    /// The latencies since the reader last took them.
+    recent: Mutex<Recent>,
     stop: AtomicBool,
 }
 
@@ -84,7 +81,7 @@ impl Gauges {
             unknown: AtomicU64::new(0),
             requests_under_way: AtomicU64::new(0),
             statuses: Mutex::default(),
-            recent: Mutex::new((measure::small_histogram(), Recent::new())),
+            recent: Mutex::new(Recent::new()),
             stop: AtomicBool::new(false),
         }
     }
@@ -99,10 +96,7 @@ impl Gauges {
         self.unknown.store(counts.unknown, Ordering::Relaxed);
         self.requests_under_way.store(shown.requests_under_way, Ordering::Relaxed);
         self.statuses.lock().unwrap_or_else(PoisonError::into_inner).clone_from(shown.statuses);
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        measure::add(&mut recent.0, shown.recent_us);
-        shown.recent_us.reset();
-        recent.1.take(shown.recent);
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).take(shown.recent);
     }
 
     /// Adds the replies by status.
@@ -127,11 +121,8 @@ impl Gauges {
     }
 
     /// Moves the recent latencies over.
-    pub(crate) fn take_recent(&self, to_us: &mut Histogram<u32>, to: &mut Recent) {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        measure::add(to_us, &recent.0);
-        recent.0.reset();
-        to.take(&mut recent.1);
+    pub(crate) fn take_recent(&self, to: &mut Recent) {
+        to.take(&mut self.recent.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     pub(crate) fn stop(&self) {
@@ -175,8 +166,6 @@ pub struct Progress {
     pub counts: Counts,
     /// Requests sent whose reply is not there.
     pub requests_under_way: u64,
-    /// Response in microseconds of the replies since the last call; empty in a retry.
-    pub recent_us: Histogram<u32>,
     /// The latencies recorded since the last call, by the time at which they were; empty in a retry.
     pub recent: Recent,
 }

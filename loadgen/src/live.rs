@@ -99,9 +99,12 @@ impl Second {
 
     /// The text to show, each second.
     fn add(&mut self, progress: &Progress, show: Show) -> Option<String> {
-        self.recent.take(&mut progress.recent.clone());
+        if show == Show::Nothing {
+            return None;
+        }
+        self.recent.add(&progress.recent);
         let since = progress.elapsed.saturating_sub(self.shown_at);
-        if since < EACH || show == Show::Nothing {
+        if since < EACH {
             return None;
         }
         let sent = progress.counts.sent.saturating_sub(self.sent_before) as f64 / since.as_secs_f64();
@@ -183,7 +186,7 @@ fn view(progress: &Progress, sent_per_second: f64, latency: &Histogram<u32>) -> 
 mod tests {
     use super::*;
     use crate::gauges::Counts;
-    use crate::measure::{Instants, small_histogram};
+    use crate::measure::Instants;
 
     fn progress(elapsed_ms: u64, phase: Phase) -> Progress {
         let mut recent = Recent::new();
@@ -198,7 +201,6 @@ mod tests {
             statuses: [(202, 18), (503, 2)].into(),
             counts: Counts { sent: 20, accepted: 18, failed: 2, ..Counts::default() },
             requests_under_way: 5,
-            recent_us: small_histogram(),
             recent,
         }
     }

@@ -67,7 +67,7 @@ impl IntervalLog {
         if progress.phase == Phase::Retry {
             return;
         }
-        self.interval.take(&mut progress.recent.clone());
+        self.interval.add(&progress.recent);
         self.until = progress.elapsed;
         if progress.elapsed.saturating_sub(self.begun) >= EACH {
             self.end_interval();
@@ -123,7 +123,7 @@ fn line(
 mod tests {
     use super::*;
     use crate::gauges::Counts;
-    use crate::measure::{Instants, small_histogram};
+    use crate::measure::Instants;
     use hdrhistogram::serialization::Deserializer;
     use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
     use std::sync::{Arc, Mutex};
@@ -155,7 +155,6 @@ mod tests {
             statuses: Default::default(),
             counts: Counts::default(),
             requests_under_way: 0,
-            recent_us: small_histogram(),
             recent,
         }
     }

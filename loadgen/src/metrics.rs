@@ -216,7 +216,7 @@ fn histogram(out: &mut String, name: &str, help: &str, buckets: &Buckets) {
 mod tests {
     use super::*;
     use crate::gauges::Counts;
-    use crate::measure::{Instants, small_histogram};
+    use crate::measure::Instants;
     use std::io::Read;
 
     #[test]
@@ -235,7 +235,6 @@ mod tests {
                 statuses: [(202, 3), (503, 1)].into(),
                 counts: Counts { sent: 4, accepted: 3, failed: 1, ..Counts::default() },
                 requests_under_way: 1,
-                recent_us: small_histogram(),
                 recent: recent.clone(),
             });
         }

@@ -12,7 +12,7 @@ use pipeline::outcomes::Outcome;
 
 use crate::bodies::Bodies;
 use crate::gauges::{Counts, Gauges, Observer, Phase, Progress};
-use crate::measure::{self, Measures, Recent};
+use crate::measure::{Measures, Recent};
 use crate::outcome::Reasons;
 use crate::plan::Plan;
 pub use crate::result::RunResult;
@@ -86,6 +86,7 @@ pub fn run(
             streams: plan.streams,
             max_in_flight: plan.max_in_flight.map(|all| of_thread(all, thread)),
             spin: plan.spin,
+            slack: plan.slack,
             fine: plan.fine,
             gauges: Arc::new(Gauges::new()),
         })
@@ -150,7 +151,6 @@ pub fn run(
                 statuses: statuses.clone(),
                 counts,
                 requests_under_way: 0,
-                recent_us: measure::small_histogram(),
                 recent: Recent::new(),
             })
         })
@@ -188,7 +188,7 @@ pub fn run(
         schedule,
         reasons: Vec::new(),
     };
-    result.reasons = validity::reasons(&result, plan.max_delay, plan.max_cpu);
+    result.reasons = validity::reasons(&result, &plan.limits);
     Ok(result)
 }
 
@@ -225,13 +225,17 @@ fn send(
         starts.iter().for_each(|start| start.send(clock).unwrap_or(()));
     }
     drop(starts);
+    let mut recent = Recent::new();
     while let Err(mpsc::RecvTimeoutError::Timeout) = any_ended.recv_timeout(OBSERVE_EVERY) {
-        if observe(&progress(&gauges, schedule, clock)).is_break() {
+        let progress = progress(&gauges, schedule, clock, recent);
+        if observe(&progress).is_break() {
             gauges.iter().for_each(|gauges| gauges.stop());
         }
+        recent = progress.recent;
+        recent.clear();
     }
     // What the threads have shown since, so that an observer that adds up has all of it. There is nothing left to break.
-    let _ = observe(&progress(&gauges, schedule, clock));
+    let _ = observe(&progress(&gauges, schedule, clock, recent));
     let mut yields = Vec::new();
     for thread in threads {
         let ended = thread.join().map_err(|_| RunError::Thread)?.map_err(RunError::Start)?;
@@ -240,7 +244,8 @@ fn send(
     if yields.len() == gauges.len() { Ok((clock, yields)) } else { Err(RunError::Thread) }
 }
 
-fn progress(gauges: &[Arc<Gauges>], schedule: &Schedule, clock: Clock) -> Progress {
+/// How the threads are getting on; `recent` is empty, and made before, because that takes longer than to empty it.
+fn progress(gauges: &[Arc<Gauges>], schedule: &Schedule, clock: Clock, recent: Recent) -> Progress {
     let now_ns = clock.now_ns();
     let mut progress = Progress {
         phase: if u128::from(now_ns) < schedule.length().as_nanos() { Phase::Schedule } else { Phase::Drain },
@@ -252,14 +257,13 @@ fn progress(gauges: &[Arc<Gauges>], schedule: &Schedule, clock: Clock) -> Progre
         statuses: BTreeMap::new(),
         counts: Counts::default(),
         requests_under_way: 0,
-        recent_us: measure::small_histogram(),
-        recent: Recent::new(),
+        recent,
     };
     for gauges in gauges {
         progress.counts.add(gauges.counts());
         progress.requests_under_way += gauges.requests_under_way();
         gauges.add_statuses(&mut progress.statuses);
-        gauges.take_recent(&mut progress.recent_us, &mut progress.recent);
+        gauges.take_recent(&mut progress.recent);
     }
     if schedule.is_closed_loop() {
         progress.due = progress.counts.sent;

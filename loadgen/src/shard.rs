@@ -48,6 +48,7 @@ pub(crate) struct Share {
     pub(crate) streams: usize,
     pub(crate) max_in_flight: Option<usize>,
     pub(crate) spin: Duration,
+    pub(crate) slack: Duration,
     pub(crate) fine: bool,
     pub(crate) gauges: Arc<Gauges>,
 }
@@ -103,7 +104,8 @@ pub(crate) fn run(
         let further: Vec<Connection> = further.collect();
         connections.extend(further);
         let Some(clock) = ready.send(()).ok().and_then(|()| start.recv().ok()) else { return Ok(None) };
-        let spin_ns = u64::try_from(share.spin.as_nanos()).unwrap_or(u64::MAX);
+        let [spin_ns, slack_ns] =
+            [share.spin, share.slack].map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
         let shard = Rc::new(Shard {
             timeout_ns: u64::try_from(share.timeout.as_nanos()).unwrap_or(u64::MAX),
             clock,
@@ -122,7 +124,7 @@ pub(crate) fn run(
                 not_opened: Cell::new(not_opened),
                 found: RefCell::new(Found::new(share.fine)),
             },
-            turns: Turns::new(share.schedule, clock, spin_ns),
+            turns: Turns::new(share.schedule, clock, spin_ns, slack_ns),
         });
         // The clock says 0 until the start, and what is due at 0 must not be sent before it.
         Timer::new(clock)?.wait_until(1).await?;

@@ -2,19 +2,18 @@
 
 use std::time::Duration;
 
+use crate::plan::Limits;
 use crate::result::RunResult;
 
-/// Below this share of the rate that was asked for, the run was one of another rate.
-const LEAST_ACHIEVED: f64 = 0.99;
 /// What a closed loop is called wherever its figures stand.
 pub(crate) const CLOSED_LOOP: &str = "closed loop: service only, coordinated omission";
 
 /// Why the run is not valid, in words for its reader; empty if it is.
-pub(crate) fn reasons(result: &RunResult, max_delay: Duration, max_cpu: f64) -> Vec<String> {
+pub(crate) fn reasons(result: &RunResult, limits: &Limits) -> Vec<String> {
     let mut reasons = Vec::new();
     if result.schedule.is_closed_loop() {
         reasons.push(CLOSED_LOOP.to_owned());
-    } else if result.achieved_per_second < LEAST_ACHIEVED * result.offered_per_second {
+    } else if result.achieved_per_second < limits.min_achieved * result.offered_per_second {
         reasons.push(format!(
             "the load was not offered: {:.0} of {:.0} orders/s were sent",
             result.achieved_per_second, result.offered_per_second
@@ -25,19 +24,19 @@ pub(crate) fn reasons(result: &RunResult, max_delay: Duration, max_cpu: f64) -> 
         reasons.push(format!("{unsent} orders were due and not sent"));
     }
     let delay = Duration::from_nanos(result.latencies.delay.value_at_quantile(0.99));
-    if delay > max_delay {
+    if delay > limits.max_delay {
         reasons.push(format!(
             "requests were sent late: the 99th percentile of delay is {:.0} ms, the limit {:.0} ms",
             delay.as_secs_f64() * 1e3,
-            max_delay.as_secs_f64() * 1e3
+            limits.max_delay.as_secs_f64() * 1e3
         ));
     }
     // A closed loop is meant to be as busy as it can.
-    if result.cpu_share > max_cpu && !result.schedule.is_closed_loop() {
+    if result.cpu_share > limits.max_cpu && !result.schedule.is_closed_loop() {
         reasons.push(format!(
             "the generator was busy: a thread of it computed for {:.0} % of its time, the limit {:.0} %",
             100.0 * result.cpu_share,
-            100.0 * max_cpu
+            100.0 * limits.max_cpu
         ));
     }
     if result.latencies.clipped > 0 {
@@ -59,8 +58,6 @@ mod tests {
     use crate::gauges::Counts;
     use crate::measure::Measures;
     use crate::schedule::Schedule;
-
-    const LIMIT: Duration = Duration::from_millis(100);
 
     /// Ten seconds at 100 orders/s, all of them accepted in time.
     fn good() -> RunResult {
@@ -97,7 +94,7 @@ mod tests {
     fn with(change: impl FnOnce(&mut RunResult)) -> Vec<String> {
         let mut result = good();
         change(&mut result);
-        reasons(&result, LIMIT, 0.95)
+        reasons(&result, &Limits::default())
     }
 
     #[test]

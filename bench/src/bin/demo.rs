@@ -13,7 +13,7 @@ use bench::warm_up::WarmUp;
 use bench::way::Way;
 use bench::{child, doctor, html, text};
 use clap::{Parser, ValueEnum};
-use loadgen::plan::Plan;
+use loadgen::plan::{Limits, Plan};
 
 /// Run the pipeline under load and prove the result: real orders over HTTP, durable, in the rollups, balanced.
 ///
@@ -113,7 +113,7 @@ fn demo(cli: &Cli) -> Result<bool> {
         settings: cli.settings.clone(),
         folder: cli.out.clone(),
         warm_up: WarmUp::Fixed(0),
-        max_delay: Plan::new("", cli.rate, duration).max_delay,
+        limits: Limits::default(),
         probes: None,
         doctor: doctor::examine(&cli.out),
     };

@@ -37,7 +37,7 @@ fn a_case_is_read_with_its_defaults() {
     let case = Case::parse(WHOLE).unwrap();
     assert_eq!((case.workload.data.as_str(), case.workload.seed), ("generated", 1));
     assert_eq!(case.warm_up().unwrap(), WarmUp::Fixed(5));
-    assert_eq!(case.max_delay().unwrap(), Duration::from_millis(100));
+    assert_eq!(case.limits().unwrap().max_delay, Duration::from_millis(100));
     assert_eq!(case.probes().unwrap(), Some(Probes { per_second: 5, step: Duration::from_millis(10) }));
     let rules = case.rules().unwrap().unwrap();
     assert_eq!((rules.start, rules.most, rules.repetitions), (2000.0, 50_000.0, 3));
@@ -57,6 +57,7 @@ fn what_a_case_cannot_mean_is_refused_with_its_name() {
         ("repetitions = 3", "repetitions = 2", "repetitions must be odd"),
         ("most = 50000", "most = 1000", "must rise"),
         ("most = 50000", "precision = 0.0", "capacity.precision"),
+        ("[probes]", "[limits]\nmin_achieved = 99\n[probes]", "limits.min_achieved"),
         ("per_second = 5", "per_second = 11", "probes.per_second"),
         ("step = \"10ms\"", "step = \"0s\"", "probes.step"),
         ("response.p99 <= 50ms", "response.p99 <= fast", "`fast` is no duration"),

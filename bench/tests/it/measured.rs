@@ -29,7 +29,9 @@ live = true
 way = "embedded"
 
 [limits]
+min_achieved = 0.1
 max_delay = "10s"
+max_cpu = 2
 
 [probes]
 per_second = 5

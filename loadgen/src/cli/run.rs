@@ -124,6 +124,10 @@ pub(crate) struct RunArgs {
     #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
     pub(crate) retry_for: Duration,
 
+    /// The run is not valid if less than this share of the rate was achieved
+    #[arg(long, default_value_t = 0.99, value_name = "SHARE")]
+    pub(crate) min_achieved: f64,
+
     /// The run is not valid if the 99th percentile of delay (due -> sent) is longer than this
     #[arg(long, default_value = "100ms", value_parser = humantime::parse_duration)]
     pub(crate) max_delay: Duration,
@@ -136,6 +140,10 @@ pub(crate) struct RunArgs {
     /// what the calibration has shown to help, and without one sleeps
     #[arg(long, default_value = "off", value_parser = spin, value_name = "TIME")]
     pub(crate) spin: Spin,
+
+    /// Wake up no more often than this: what comes due in between is sent together, up to this late. It costs less CPU
+    #[arg(long, default_value = "100us", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub(crate) slack: Duration,
 
     /// Put this calibration into the report, see `loadgen calibrate`
     #[arg(long, value_name = "FILE")]

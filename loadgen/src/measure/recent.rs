@@ -41,16 +41,63 @@ impl Recent {
 
     /// Moves the latencies of another over.
     pub(crate) fn take(&mut self, from: &mut Self) {
-        for (to, from) in [
-            (&mut self.delay, &mut from.delay),
-            (&mut self.service, &mut from.service),
-            (&mut self.response, &mut from.response),
-        ] {
-            // Most are empty most of the time, and going through thousands of empty places is not free.
-            if !from.is_empty() {
+        for (to, from) in self.all_mut().into_iter().zip(from.all_mut()) {
+            // Mostly one of them is empty, and to go through thousands of places would hold requests up.
+            if to.is_empty() {
+                std::mem::swap(to, from);
+            } else if !from.is_empty() {
                 add(to, from);
                 from.reset();
             }
         }
+    }
+
+    /// Adds the latencies of another.
+    pub(crate) fn add(&mut self, from: &Self) {
+        let Self { delay, service, response } = from;
+        for (to, from) in self.all_mut().into_iter().zip([delay, service, response]) {
+            if !from.is_empty() {
+                add(to, from);
+            }
+        }
+    }
+
+    /// Forgets all.
+    pub(crate) fn clear(&mut self) {
+        self.all_mut().into_iter().filter(|latencies| !latencies.is_empty()).for_each(Histogram::reset);
+    }
+
+    const fn all_mut(&mut self) -> [&mut Histogram<u32>; 3] {
+        [&mut self.delay, &mut self.service, &mut self.response]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(orders: usize) -> Recent {
+        let mut recent = Recent::new();
+        recent.record(Instants { due_ns: 0, sent_ns: 10_000, reply_ns: 30_000 }, orders);
+        recent
+    }
+
+    fn counts(recent: &Recent) -> [u64; 3] {
+        [recent.delay.len(), recent.service.len(), recent.response.len()]
+    }
+
+    #[test]
+    fn what_is_taken_is_moved_and_what_is_added_is_copied() {
+        let (mut to, mut from) = (Recent::new(), of(2));
+        to.take(&mut from);
+        assert_eq!((counts(&to), counts(&from)), ([2; 3], [0; 3]));
+        to.take(&mut of(3));
+        to.take(&mut Recent::new());
+        assert_eq!(counts(&to), [5; 3]);
+        let more = of(4);
+        to.add(&more);
+        assert_eq!((counts(&to), counts(&more)), ([9; 3], [4; 3]));
+        to.clear();
+        assert_eq!(counts(&to), [0; 3]);
     }
 }

@@ -44,12 +44,16 @@ pub struct PlanReport {
     pub timeout_seconds: f64,
     /// The limit of all retries.
     pub retry_for_seconds: f64,
+    /// The limit of the share of the rate that was achieved.
+    pub min_achieved: f64,
     /// The limit of delay's 99th percentile.
     pub max_delay_ms: f64,
     /// The limit of the share of its time that a thread may compute.
     pub max_cpu: f64,
     /// How long before a due instant the clock was looked at over and over.
     pub spin_us: f64,
+    /// How far wake-ups of a thread were apart at least.
+    pub slack_us: f64,
 }
 
 impl PlanReport {
@@ -73,9 +77,11 @@ impl PlanReport {
             http2: plan.http2,
             timeout_seconds: plan.timeout.as_secs_f64(),
             retry_for_seconds: plan.retry_for.as_secs_f64(),
-            max_delay_ms: plan.max_delay.as_secs_f64() * 1e3,
-            max_cpu: plan.max_cpu,
+            min_achieved: plan.limits.min_achieved,
+            max_delay_ms: plan.limits.max_delay.as_secs_f64() * 1e3,
+            max_cpu: plan.limits.max_cpu,
             spin_us: plan.spin.as_secs_f64() * 1e6,
+            slack_us: plan.slack.as_secs_f64() * 1e6,
         }
     }
 }

@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use hdrhistogram::Histogram;
 use pipeline::outcomes::Outcome;
 use tokio::sync::Notify;
 
@@ -12,7 +11,7 @@ use super::turns::Turn;
 use crate::bodies::Bodies;
 use crate::connection::{Connection, Reply, Trouble};
 use crate::gauges::{Counts, Shown};
-use crate::measure::{self, Instants, Measures, Recent};
+use crate::measure::{Instants, Measures, Recent};
 use crate::outcome::{Reasons, Verdict};
 use crate::target::Target;
 use crate::timer::Clock;
@@ -56,7 +55,6 @@ pub(super) struct Found {
     /// Replies by status.
     pub(super) statuses: BTreeMap<u16, u64>,
     pub(super) requests_under_way: u64,
-    pub(super) recent_us: Histogram<u32>,
     pub(super) recent: Recent,
 }
 
@@ -141,7 +139,6 @@ impl Found {
             counts: Counts::default(),
             statuses: BTreeMap::new(),
             requests_under_way: 0,
-            recent_us: measure::small_histogram(),
             recent: Recent::new(),
         }
     }
@@ -152,7 +149,6 @@ impl Found {
             counts: self.counts,
             statuses: &self.statuses,
             requests_under_way: self.requests_under_way,
-            recent_us: &mut self.recent_us,
             recent: &mut self.recent,
         }
     }
@@ -167,7 +163,6 @@ impl Found {
                 self.recent.record_service(at, orders);
             } else {
                 self.measures.record_latencies(at, orders);
-                measure::record_small(&mut self.recent_us, at.response_us(), orders);
                 self.recent.record(at, orders);
             }
         }

@@ -14,10 +14,8 @@ use tokio::task::yield_now;
 use crate::schedule;
 use crate::timer::{Clock, Timer};
 
-/// Wake-ups are at least this far apart, because each costs roughly half of what a request costs: at 25,000 requests/s
-/// this took the generator from 0.8 to 0.63 of a core. Up to 10,000 requests/s a thread it changes nothing; above, a
-/// request waits for up to this long, which its delay shows.
-const SHORTEST_SLEEP_NS: u64 = 100_000;
+/// The dispatcher is woken early by what wake-ups are late by, and by no more than this.
+const LONGEST_LEAD_NS: u64 = 50_000;
 
 /// A request that a connection has taken.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +33,8 @@ pub(super) struct Turns {
     clock: Clock,
     /// How long before a due instant the dispatcher looks at the clock rather than sleep.
     spin_ns: u64,
+    /// Wake-ups are at least this far apart.
+    slack_ns: u64,
     /// The next request that no connection has taken.
     next: Cell<usize>,
     /// The next request for which no connection has been woken.
@@ -49,11 +49,12 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    pub(super) fn new(schedule: schedule::Shard, clock: Clock, spin_ns: u64) -> Self {
+    pub(super) fn new(schedule: schedule::Shard, clock: Clock, spin_ns: u64, slack_ns: u64) -> Self {
         Self {
             schedule,
             clock,
             spin_ns,
+            slack_ns,
             next: Cell::new(0),
             woken: Cell::new(0),
             closed: Cell::new(false),
@@ -81,6 +82,7 @@ impl Turns {
     pub(super) async fn dispatch(&self, mut late: impl FnMut(u64)) -> io::Result<()> {
         let timer = Timer::new(self.clock)?;
         let mut woken_ns = 0_u64;
+        let mut lead_ns = 0_u64;
         while !self.closed.get() && self.woken.get() < self.schedule.len() {
             let due_ns = self.schedule.due_ns(self.woken.get());
             let now_ns = self.clock.now_ns();
@@ -91,30 +93,31 @@ impl Turns {
             }
             // Connections that become free take what is due by themselves, so most requests of a run at a high rate
             // need no wake-up; the timer is then simply set for the next one.
-            let wake_ns = due_ns.max(woken_ns + SHORTEST_SLEEP_NS);
-            let sleep_until_ns = wake_ns.saturating_sub(self.spin_ns);
+            let wake_ns = due_ns.max(woken_ns + self.slack_ns);
+            let sleep_until_ns = wake_ns.saturating_sub(self.spin_ns.max(lead_ns));
             if sleep_until_ns > now_ns {
                 tokio::select! {
                     woken = timer.wait_until(sleep_until_ns) => woken?,
                     () = self.closing.notified() => break,
                 }
+                lead_ns = lead(lead_ns, self.clock.now_ns().saturating_sub(sleep_until_ns));
             }
-            if self.spin_ns > 0 {
-                self.spin(wake_ns).await;
-            }
+            self.spin(wake_ns).await;
             woken_ns = self.clock.now_ns();
             late(woken_ns.saturating_sub(wake_ns));
         }
         Ok(())
     }
 
-    /// Looks at the clock over and over. In between the runtime looks at its sockets, so that replies do not wait.
+    /// Looks at the clock over and over until this instant, if it is not past. In between the runtime looks at its sockets, so that replies do not wait.
     async fn spin(&self, until_ns: u64) {
         let begun_ns = self.clock.now_ns();
-        while self.clock.now_ns() < until_ns && !self.closed.get() {
+        let mut now_ns = begun_ns;
+        while now_ns < until_ns && !self.closed.get() {
             yield_now().await;
+            now_ns = self.clock.now_ns();
         }
-        self.spun_ns.set(self.spun_ns.get() + self.clock.now_ns().saturating_sub(begun_ns));
+        self.spun_ns.set(self.spun_ns.get() + now_ns.saturating_sub(begun_ns));
     }
 
     /// The next request, as soon as one is due; nothing when there are no more.
@@ -158,5 +161,29 @@ impl Turns {
 
     pub(super) const fn is_closed(&self) -> bool {
         self.closed.get()
+    }
+}
+
+/// How much earlier than needed to set the timer, after it was late by so much. It falls at once and rises slowly, so it
+/// stays near the least that wake-ups are late by, and little time is left to look at the clock.
+fn lead(before_ns: u64, late_ns: u64) -> u64 {
+    let late_ns = late_ns.min(LONGEST_LEAD_NS);
+    if late_ns < before_ns { late_ns } else { before_ns + (late_ns - before_ns) / 32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lead_comes_near_the_least_that_wake_ups_are_late_by() {
+        let after =
+            |lead_ns, lates: &[u64]| lates.iter().fold(lead_ns, |lead_ns, late_ns| lead(lead_ns, *late_ns));
+        assert_eq!(after(0, &[0]), 0);
+        assert!((24_000..=25_000).contains(&after(0, &[25_000; 200])));
+        // One that is very late says little, and one that is early a lot.
+        assert!(after(25_000, &[5_000_000]) < 26_000);
+        assert_eq!(after(25_000, &[3_000]), 3_000);
+        assert!(after(0, &[5_000_000; 1_000]) <= LONGEST_LEAD_NS);
     }
 }

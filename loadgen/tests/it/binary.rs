@@ -34,6 +34,8 @@ fn a_run_writes_its_report_and_each_order_s_outcome() {
         "20",
         "--duration",
         "1s",
+        "--min-achieved",
+        "0.1",
         "--max-delay",
         "1m",
         "--connections",
@@ -91,6 +93,8 @@ fn any_body_can_be_sent_to_any_server() {
         "10",
         "--duration",
         "1s",
+        "--min-achieved",
+        "0.1",
         "--max-delay",
         "1m",
     ]);

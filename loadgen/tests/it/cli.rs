@@ -17,7 +17,7 @@ fn ctrl_c_gives_a_full_report_of_what_was_done() {
     let report = tempfile::NamedTempFile::new().unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_loadgen"))
         .args(["run", "--url", &server.url, "--rate", "100", "--duration", "10m", "--progress"])
-        .args(["--max-delay", "60s", "--max-cpu", "2", "--report"])
+        .args(["--min-achieved", "0.1", "--max-delay", "60s", "--max-cpu", "2", "--report"])
         .arg(report.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::Version;
 use loadgen::payload::Template;
-use loadgen::plan::{Bodies, Plan, Tls};
+use loadgen::plan::{Bodies, Limits, Plan, Tls};
 use loadgen::run::{RunResult, run, unobserved};
 
 use crate::servers::{Answer, Server};
@@ -17,7 +17,8 @@ const REQUESTS: usize = 40;
 /// Some requests in a fifth of a second. What is tested is not how punctual they are.
 fn plan(url: &str) -> Plan {
     let mut plan = Plan::new(url, 200.0, Duration::from_millis(200));
-    (plan.connections, plan.max_delay, plan.max_cpu) = (4, Duration::from_secs(60), 2.0);
+    plan.connections = 4;
+    plan.limits = Limits { min_achieved: 0.0, max_delay: Duration::from_secs(60), max_cpu: 2.0 };
     plan
 }
 

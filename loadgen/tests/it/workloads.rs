@@ -32,7 +32,19 @@ fn each_workload_that_ships_is_read_and_runs_in_miniature() {
         let report = tempfile::NamedTempFile::new().unwrap();
         // As few orders as show the beginning of it: what is sent, and by which schedule. A ramp begins slowly.
         let output = Command::new(env!("CARGO_BIN_EXE_loadgen"))
-            .args(["run", "--url", &server.url, "--orders", "40", "--max-delay", "60s", "--max-cpu", "2"])
+            .args([
+                "run",
+                "--url",
+                &server.url,
+                "--orders",
+                "40",
+                "--min-achieved",
+                "0.1",
+                "--max-delay",
+                "60s",
+                "--max-cpu",
+                "2",
+            ])
             .args(["--retry-for", "0s", "--workload"])
             .arg(&path)
             .arg("--report")
