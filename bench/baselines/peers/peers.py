@@ -120,10 +120,10 @@ def one(pattern, text):
 # loadgen
 
 
-def loadgen(program, load, *more):
+def loadgen(program, load, *more, closed=False):
     return [
         program, "run", "--url", load.url, "--method", "POST", "--body-file", str(ORDER),
-        "--rate", str(load.rate), "--duration", f"{load.seconds}s",
+        *(["--closed"] if closed else ["--rate", str(load.rate)]), "--duration", f"{load.seconds}s",
         "--connections", str(load.connections), "--report", "REPORT", *more,
     ]  # fmt: skip
 
@@ -132,6 +132,19 @@ def read_loadgen(_, path, of="response"):
     report = json.loads(path.read_text(encoding="utf-8"))
     latency = report["latency_ms"][of]
     return report["sent"], {name: latency[name.replace(".", "")] for name in FIGURES}
+
+
+# bare.c, the floor
+
+
+def bare(program, load):
+    port = load.url.split(":")[2].split("/")[0]
+    return [str(program), port, str(load.rate), str(load.seconds), str(load.connections), str(ORDER)]
+
+
+def read_bare(text, load):
+    float(text)
+    return load.rate * load.seconds, figures()
 
 
 # oha

@@ -51,9 +51,7 @@ def tools(folder, loadgen, load, k6_many):
     return {
         "loadgen": (lambda: peers.loadgen(loadgen, load), peers.read_loadgen, None),
         "loadgen --closed": (
-            lambda: [
-                word for word in peers.loadgen(loadgen, load, "--closed") if word not in ("--rate", str(load.rate))
-            ],
+            lambda: peers.loadgen(loadgen, load, closed=True),
             functools.partial(peers.read_loadgen, of="service"),
             None,
         ),
