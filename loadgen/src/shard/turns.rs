@@ -94,7 +94,9 @@ impl Turns {
             // Connections that become free take what is due by themselves, so most requests of a run at a high rate
             // need no wake-up; the timer is then simply set for the next one.
             let wake_ns = due_ns.max(woken_ns + self.slack_ns);
-            let sleep_until_ns = wake_ns.saturating_sub(self.spin_ns.max(lead_ns));
+            // What the slack makes late anyway need not be punctual.
+            let early_ns = if wake_ns > due_ns { 0 } else { lead_ns };
+            let sleep_until_ns = wake_ns.saturating_sub(self.spin_ns.max(early_ns));
             if sleep_until_ns > now_ns {
                 tokio::select! {
                     woken = timer.wait_until(sleep_until_ns) => woken?,
