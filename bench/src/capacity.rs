@@ -50,9 +50,13 @@ pub fn measure(case: &Case, out: &Path, mut told: impl FnMut(&str)) -> Result<Me
     };
 
     let rungs = rungs(&search, said);
-    // Without a rate that holds, the figures are those of the lowest that was tried.
+    // The figures are those of the runs that held, which the verdict counts: a run that did not is in the ladder. Without
+    // a rate that holds, they are those of the lowest that was tried.
     let lowest = rungs.iter().map(|rung| rung.rate).fold(f64::INFINITY, f64::min);
-    let chosen = folders_at(&rungs, found.rate.unwrap_or(lowest));
+    let chosen = match found.rate {
+        Some(rate) => runs_at(&rungs, rate).filter(|run| run.met).map(|run| run.folder.clone()).collect(),
+        None => folders_at(&rungs, lowest),
+    };
     for number in &chosen {
         if let Some(ran) = nth(&mut runs, number) {
             ran.logs = folder.logs(number)?;
@@ -76,10 +80,14 @@ pub fn measure(case: &Case, out: &Path, mut told: impl FnMut(&str)) -> Result<Me
     Ok(measurement)
 }
 
+/// All runs at a rate.
+fn runs_at(rungs: &[Rung], rate: f64) -> impl Iterator<Item = &RunAtRate> {
+    rungs.iter().filter(move |rung| rung.rate.total_cmp(&rate).is_eq()).flat_map(|rung| &rung.runs)
+}
+
 /// The folders of all runs at a rate.
 fn folders_at(rungs: &[Rung], rate: f64) -> Vec<String> {
-    let at = rungs.iter().filter(|rung| rung.rate.total_cmp(&rate).is_eq()).flat_map(|rung| &rung.runs);
-    at.map(|run| run.folder.clone()).collect()
+    runs_at(rungs, rate).map(|run| run.folder.clone()).collect()
 }
 
 /// The run whose folder has this name.

@@ -53,10 +53,11 @@ pub fn read(load: &Load, symptoms: Symptoms<'_>) -> Vec<String> {
     for (thread, share) in load.threads.iter().filter(|(_, share)| *share >= FULL) {
         found.push(format!("the thread {thread} had its core full: {share:.2}"));
     }
+    let most =
+        busiest.map_or_else(String::new, |(name, used)| format!("; {name} used most of them: {used:.2}"));
+    let cores = format!("all {} cores were {:.0}% busy{most}", load.cores.len(), of_all * 100.0);
     if of_all >= FULL {
-        let most = busiest.map(|(name, used)| format!("; {name} used most of them: {used:.2}"));
-        let (cores, most) = (load.cores.len(), most.unwrap_or_default());
-        found.push(format!("all {cores} cores were {:.0}% busy{most}", of_all * 100.0));
+        found.push(cores.clone());
     }
     if load.storage >= STORAGE {
         found.push(format!("cores waited for storage in {:.0}% of their time", load.storage * 100.0));
@@ -69,6 +70,10 @@ pub fn read(load: &Load, symptoms: Symptoms<'_>) -> Vec<String> {
     }
     if found.is_empty() {
         found.push("nothing that was measured was at its limit".to_owned());
+    }
+    // Cores that are full for a part of the time only hold a run up too.
+    if of_all < FULL && !load.cores.is_empty() {
+        found.push(cores);
     }
     found
 }

@@ -91,7 +91,13 @@ pub(crate) fn verdict_of(measurement: &Measurement) -> String {
     let runs = measurement.every_run.len();
     if let Some(capacity) = &measurement.capacity {
         return match capacity.found.rate {
-            Some(rate) => format!("{} orders per second hold the objective", self::rate(rate)),
+            Some(rate) => {
+                let at = capacity.rungs.iter().filter(|rung| rung.rate.total_cmp(&rate).is_eq());
+                let runs: Vec<_> = at.flat_map(|rung| &rung.runs).collect();
+                let met = runs.iter().filter(|run| run.met).count();
+                let rate = self::rate(rate);
+                format!("{rate} orders per second hold the objective, in {met} of {} runs", runs.len())
+            }
             None => "No rate that was tried holds the objective".to_owned(),
         };
     }

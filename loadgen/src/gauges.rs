@@ -49,6 +49,8 @@ impl Counts {
 
 /// What one thread has to show.
 pub(crate) struct Shown<'s> {
+    /// When, in nanoseconds since the start.
+    pub(crate) at_ns: u64,
     pub(crate) counts: Counts,
     pub(crate) statuses: &'s BTreeMap<u16, u64>,
     pub(crate) requests_under_way: u64,
@@ -59,6 +61,7 @@ pub(crate) struct Shown<'s> {
 /// What one thread shows: it writes some ten times a second, and the thread that reports reads.
 #[derive(Debug)]
 pub(crate) struct Gauges {
+    at_ns: AtomicU64,
     sent: AtomicU64,
     accepted: AtomicU64,
     rejected: AtomicU64,
@@ -74,6 +77,7 @@ pub(crate) struct Gauges {
 impl Gauges {
     pub(crate) fn new() -> Self {
         Self {
+            at_ns: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
@@ -89,6 +93,7 @@ impl Gauges {
     /// Shows the counts, and moves the thread's recent latencies over.
     pub(crate) fn show(&self, shown: Shown<'_>) {
         let counts = shown.counts;
+        self.at_ns.store(shown.at_ns, Ordering::Relaxed);
         self.sent.store(counts.sent, Ordering::Relaxed);
         self.accepted.store(counts.accepted, Ordering::Relaxed);
         self.rejected.store(counts.rejected, Ordering::Relaxed);
@@ -104,6 +109,11 @@ impl Gauges {
         for (status, replies) in self.statuses.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             *to.entry(*status).or_default() += replies;
         }
+    }
+
+    /// When the thread showed last, in nanoseconds since the start.
+    pub(crate) fn at_ns(&self) -> u64 {
+        self.at_ns.load(Ordering::Relaxed)
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -156,7 +166,7 @@ pub struct Progress {
     pub elapsed: Duration,
     /// The length of the schedule.
     pub length: Duration,
-    /// Orders due so far.
+    /// Orders due when the threads last showed what they had done, so that what is due and not over is no more than that.
     pub due: u64,
     /// Orders a second that are asked for now.
     pub rate: f64,

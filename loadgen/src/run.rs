@@ -247,12 +247,13 @@ fn send(
 /// How the threads are getting on; `recent` is empty, and made before, because that takes longer than to empty it.
 fn progress(gauges: &[Arc<Gauges>], schedule: &Schedule, clock: Clock, recent: Recent) -> Progress {
     let now_ns = clock.now_ns();
+    let shown_ns = gauges.iter().map(|gauges| gauges.at_ns()).min().unwrap_or(now_ns);
     let mut progress = Progress {
         phase: if u128::from(now_ns) < schedule.length().as_nanos() { Phase::Schedule } else { Phase::Drain },
         started_at: clock.unix_ns(0),
         elapsed: Duration::from_nanos(now_ns),
         length: schedule.length(),
-        due: schedule.orders_before(now_ns) as u64,
+        due: schedule.orders_before(shown_ns) as u64,
         rate: schedule.rate_at(now_ns),
         statuses: BTreeMap::new(),
         counts: Counts::default(),

@@ -237,6 +237,6 @@ impl Shard {
     }
 
     fn show(&self) {
-        self.gauges.show(self.exchanges.found.borrow_mut().shown());
+        self.gauges.show(self.exchanges.found.borrow_mut().shown(self.clock.now_ns()));
     }
 }

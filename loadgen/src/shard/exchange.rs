@@ -144,8 +144,9 @@ impl Found {
     }
 
     /// What others may see of it meanwhile.
-    pub(super) fn shown(&mut self) -> Shown<'_> {
+    pub(super) fn shown(&mut self, at_ns: u64) -> Shown<'_> {
         Shown {
+            at_ns,
             counts: self.counts,
             statuses: &self.statuses,
             requests_under_way: self.requests_under_way,
