@@ -89,7 +89,7 @@ impl<'c> Runner<'c> {
     ) -> Result<Measurement> {
         let numbered = || (1_u32..).zip(runs);
         let is_chosen = |ran: &Ran| chosen.iter().any(|one| std::ptr::eq(*one, ran));
-        let reasons: Vec<String> = numbered()
+        let mut reasons: Vec<String> = numbered()
             .filter(|(_, ran)| is_chosen(ran))
             .flat_map(|(number, ran)| {
                 ran.report.reasons.iter().map(move |reason| format!("run {number}: {reason}"))
@@ -97,6 +97,15 @@ impl<'c> Runner<'c> {
             .collect();
         let first = runs.first().map(|ran| &ran.report);
         let pooled = pool(chosen);
+        // Figures of hops are the pipeline's own word, which readers have to confirm.
+        reasons.extend(pooled.probes.iter().filter(|(_, compared)| !compared.agree).map(
+            |(hop, compared)| {
+                format!(
+                    "of {} probes of the {hop} {} agree with what was recorded",
+                    compared.paired, compared.agreed
+                )
+            },
+        ));
         Ok(Measurement {
             schema: SCHEMA.to_owned(),
             kind,

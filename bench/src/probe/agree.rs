@@ -3,7 +3,8 @@
 //! A probe knows that its order became visible between its last look that did not find it and the look that did. The
 //! record of the same order, found by its due instant, agrees when no look that began after the acknowledgement
 //! failed to see the order, and when the acknowledgement was not noted more than a step after a reader had
-//! the order in hand.
+//! the order in hand. Orders of one request share their due instant and not their block: their record is the time from the
+//! first of them to the last, and says less.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -67,7 +68,8 @@ pub struct Compared {
     pub probe_ms: Percentiles,
     /// From due to recorded, of the same.
     pub record_ms: Percentiles,
-    /// Seen minus recorded: least, median and greatest, in milliseconds.
+    /// Seen minus recorded, or minus the nearer end of what was recorded of a request of several orders: least, median
+    /// and greatest, in milliseconds.
     pub difference_ms: [f64; 3],
 }
 
@@ -84,8 +86,12 @@ pub fn compare(seen: &[Seen], firsts: &BTreeMap<i64, First>, step: Duration) -> 
             && seen.seen_at.saturating_add(step_ns) >= first.earliest
     };
     let agreed = paired.iter().filter(agrees).count();
-    let mut differences: Vec<i64> =
-        paired.iter().map(|(seen, first)| seen.seen_at.saturating_sub(first.latest)).collect();
+    let mut differences: Vec<i64> = paired
+        .iter()
+        .map(|(seen, first)| {
+            seen.seen_at - seen.seen_at.clamp(first.earliest.min(first.latest), first.latest)
+        })
+        .collect();
     differences.sort_unstable();
     let at = |place: Option<&i64>| place.map_or(0.0, |nanos| *nanos as f64 / 1e6);
     let middle = differences.get(differences.len() / 2);

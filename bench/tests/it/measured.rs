@@ -35,7 +35,7 @@ max_cpu = 2
 
 [probes]
 per_second = 5
-step = "5ms"
+step = "50ms"
 "#;
 
 fn bench(folder: &Path, command: &str, case: &str) -> Output {
@@ -130,7 +130,7 @@ fn a_case_becomes_a_result_directory_with_every_file_and_every_order_in_it() {
 #[test]
 fn a_search_ends_at_the_highest_rate_that_may_be_tried_and_shows_its_ladder() {
     let case = CASE
-        .replace("[probes]\nper_second = 5\nstep = \"5ms\"", "[capacity]\nmost = 200")
+        .replace("[probes]\nper_second = 5\nstep = \"50ms\"", "[capacity]\nmost = 200")
         .replace("duration = \"4s\"", "duration = \"2s\"");
     let folder = tempfile::tempdir().unwrap();
     let output = bench(folder.path(), "capacity", &case);
