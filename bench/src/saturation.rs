@@ -46,9 +46,10 @@ pub fn read(load: &Load, symptoms: Symptoms<'_>) -> Vec<String> {
     let mut found = Vec::new();
     let busiest = load.processes.iter().max_by(|a, b| a.1.total_cmp(b.1));
     let of_all = load.cores.iter().sum::<f64>() / load.cores.len().max(1) as f64;
-    if symptoms.late {
-        let used = load.processes.get(GENERATOR).copied().unwrap_or(0.0);
-        found.push(format!("the generator could not offer the load; it used {used:.2} of a core"));
+    let used = load.processes.get(GENERATOR).copied().unwrap_or(0.0);
+    let late = format!("the generator could not offer the load; it used {used:.2} of a core");
+    if symptoms.late && used >= FULL {
+        found.push(late.clone());
     }
     for (thread, share) in load.threads.iter().filter(|(_, share)| *share >= FULL) {
         found.push(format!("the thread {thread} had its core full: {share:.2}"));
@@ -61,6 +62,10 @@ pub fn read(load: &Load, symptoms: Symptoms<'_>) -> Vec<String> {
     }
     if load.storage >= STORAGE {
         found.push(format!("cores waited for storage in {:.0}% of their time", load.storage * 100.0));
+    }
+    // One that was idle itself was held up by something else.
+    if symptoms.late && used < FULL {
+        found.push(late);
     }
     if !symptoms.lag.is_flat() && symptoms.lag.growth_seconds.is_some() {
         found.push(format!("the stores did not keep up: lag {}", symptoms.lag));
@@ -129,6 +134,12 @@ mod tests {
             first(&load, false, &latency),
             "all 2 cores were 100% busy; generator used most of them: 0.97"
         );
+        let idle = Load {
+            processes: BTreeMap::from([(GENERATOR.to_owned(), 0.1), ("embedded".to_owned(), 1.9)]),
+            ..load
+        };
+        let said = first(&idle, true, &latency);
+        assert_eq!(said, "all 2 cores were 100% busy; embedded used most of them: 1.90");
     }
 
     #[test]

@@ -138,8 +138,11 @@ impl Followed {
         for (name, last) in &last.processes {
             let Some(base) = base.processes.get(name) else { continue };
             processes.insert(name.clone(), (last.cpu_seconds - base.cpu_seconds).max(0.0) / seconds);
+            // By its id: some servers name a thread after what it does at the moment.
+            let before: BTreeMap<&str, f64> =
+                base.threads.iter().map(|(thread, used)| (id(thread), *used)).collect();
             threads.extend(last.threads.iter().map(|(thread, used)| {
-                let before = base.threads.get(thread).copied().unwrap_or(0.0);
+                let before = before.get(id(thread)).copied().unwrap_or(0.0);
                 (format!("{name} {thread}"), (used - before).max(0.0) / seconds)
             }));
         }
@@ -157,6 +160,11 @@ impl Followed {
     fn sample_at(&self, instant: i64) -> Option<&Sample> {
         self.samples.iter().rev().find(|sample| sample.at <= instant).or(self.samples.first())
     }
+}
+
+/// The id of a thread that is written as its name and its id.
+fn id(thread: &str) -> &str {
+    thread.rsplit(' ').next().unwrap_or(thread)
 }
 
 /// The processes to look at: the pipeline's own, the generator, which is this one, and the stack's servers.
@@ -214,5 +222,16 @@ mod tests {
         assert_eq!((load.storage, load.processes["embedded"]), (0.5, 0.5));
         assert_eq!(load.threads, [("embedded stores 7".to_owned(), 0.25)]);
         assert_eq!(followed().load(5, 5), Load::default());
+    }
+
+    #[test]
+    fn a_thread_that_changed_its_name_is_the_same() {
+        let mut followed = followed();
+        for sample in followed.samples.iter_mut().skip(5) {
+            let threads = &mut sample.processes.get_mut("embedded").unwrap().threads;
+            *threads = threads.iter().map(|(_, used)| ("reads 7".to_owned(), *used)).collect();
+        }
+        let load = followed.load(2 * time::SECOND, 6 * time::SECOND);
+        assert_eq!(load.threads, [("embedded reads 7".to_owned(), 0.25)]);
     }
 }
