@@ -100,7 +100,8 @@ pub(super) fn data_folder(facts: &Facts) -> Option<Finding> {
     finding(
         "data folder",
         level,
-        format!("{} is on {kind}, mounted at {point}", facts.data.display()),
+        // Not where it is: a report may be shown to others.
+        format!("the data are on {kind}, mounted at {point}"),
         why,
         mend,
     )

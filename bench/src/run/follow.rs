@@ -229,7 +229,7 @@ mod tests {
         let mut followed = followed();
         for sample in followed.samples.iter_mut().skip(5) {
             let threads = &mut sample.processes.get_mut("embedded").unwrap().threads;
-            *threads = threads.iter().map(|(_, used)| ("reads 7".to_owned(), *used)).collect();
+            *threads = threads.values().map(|used| ("reads 7".to_owned(), *used)).collect();
         }
         let load = followed.load(2 * time::SECOND, 6 * time::SECOND);
         assert_eq!(load.threads, [("embedded reads 7".to_owned(), 0.25)]);

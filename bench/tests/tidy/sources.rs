@@ -40,7 +40,7 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// All files under a folder whose names end in one of these, in the order of their paths. What is built and what git
+/// All files under a folder whose names end in one of these, in the order of their paths. What is built, run and what git
 /// keeps for itself is no source.
 pub fn files(folder: &str, endings: &[&str]) -> Vec<Source> {
     let mut found = Vec::new();
@@ -64,7 +64,7 @@ fn walk(folder: &Path, each: &mut impl FnMut(&Path)) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if !path.is_dir() {
             each(&path);
-        } else if !matches!(name.as_str(), "target" | ".git" | "node_modules" | "__pycache__") {
+        } else if !matches!(name.as_str(), "target" | ".git" | ".stack" | "node_modules" | "__pycache__") {
             walk(&path, each);
         }
     }
