@@ -8,9 +8,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Signal, getpid, kill_process};
 
 use crate::machine::{Usage, usage};
 
@@ -24,7 +26,21 @@ const UP_WITHIN: Duration = Duration::from_secs(60);
 pub fn pipeline_if_asked() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     let asked = arguments.next().is_some_and(|first| first == AS_PIPELINE);
-    asked.then(|| pipeline::cli::main([OsString::from(AS_PIPELINE)].into_iter().chain(arguments)))
+    asked.then(|| {
+        end_with_parent();
+        pipeline::cli::main([OsString::from(AS_PIPELINE)].into_iter().chain(arguments))
+    })
+}
+
+/// Drains and ends when the program that started this one is gone, however it went: its end of standard input closes.
+fn end_with_parent() {
+    thread::spawn(|| {
+        // Nothing is ever written, so this is over when there is nobody left who could.
+        let gone = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        drop(gone);
+        // Without a signal the process would stay, which is what it would have done anyway.
+        let _ = kill_process(getpid(), Signal::TERM);
+    });
 }
 
 /// Runs one of its commands to its end, with more settings as `key=value`.
@@ -32,7 +48,10 @@ pub fn pipeline_if_asked() -> Option<ExitCode> {
 /// # Errors
 /// Where it fails; why is on standard error.
 pub fn complete(command: &str, settings: &[String]) -> Result<()> {
-    let status = spawn(command, &[], settings, &Launch::default())?.wait()?;
+    let mut child = spawn(command, &[], settings, &Launch::default())?;
+    // To wait closes it, which would end the command.
+    let _held = child.stdin.take();
+    let status = child.wait()?;
     if status.success() { Ok(()) } else { bail!("`pipeline {command}` ended with {status}") }
 }
 
@@ -57,7 +76,7 @@ fn spawn(command: &str, own: &[&str], settings: &[String], launch: &Launch<'_>) 
         pipeline.stderr(log.with_context(|| format!("failed to open {}", path.display()))?);
     }
     pipeline.envs(launch.environment.iter().map(|(name, value)| (name, value)));
-    pipeline.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("failed to start the pipeline")
+    pipeline.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("failed to start the pipeline")
 }
 
 /// A running `pipeline embedded`, `ingest` or `process`. Dropping it kills it.

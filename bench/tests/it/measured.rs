@@ -3,7 +3,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use bench::measurement::Measurement;
@@ -144,6 +145,55 @@ fn a_search_ends_at_the_highest_rate_that_may_be_tried_and_shows_its_ladder() {
     assert_eq!(measurement.latency_ms.response.count, 400);
     let page = fs::read_to_string(folder.path().join("result/report.html")).unwrap();
     assert!(page.contains("200 orders per second hold") && !page.contains("could not be drawn"));
+}
+
+/// State and parent of a process, if it is there.
+fn state(pid: u32) -> Option<(char, u32)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut words = rest.split_whitespace();
+    Some((words.next()?.chars().next()?, words.next()?.parse().ok()?))
+}
+
+#[test]
+fn a_harness_that_is_killed_leaves_no_pipeline_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("case.toml"), CASE.replace("duration = \"4s\"", "duration = \"300s\""))
+        .unwrap();
+    let mut harness = Command::new(env!("CARGO_BIN_EXE_bench"))
+        .args(["latency".as_ref(), folder.path().join("case.toml").as_os_str(), "--out".as_ref()])
+        .arg(folder.path().join("result"))
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Not any other child, as git is one.
+    let is_pipeline = |pid: &u32| {
+        let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        command.split('\0').nth(1) == Some("pipeline")
+    };
+    let child_of = |parent: u32| {
+        let names =
+            fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut pids = names.filter_map(|name| name.parse().ok());
+        pids.find(|pid| state(*pid).is_some_and(|(_, of)| of == parent) && is_pipeline(pid))
+    };
+    let until = Instant::now() + Duration::from_secs(60);
+    let wait = || {
+        assert!(Instant::now() < until, "nothing has happened for a minute");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let pipeline = loop {
+        match child_of(harness.id()) {
+            Some(pid) => break pid,
+            None => wait(),
+        }
+    };
+    harness.kill().unwrap();
+    harness.wait().unwrap();
+    // One that nobody waits for stays as a zombie.
+    while state(pipeline).is_some_and(|(state, _)| state != 'Z') {
+        wait();
+    }
 }
 
 #[test]
