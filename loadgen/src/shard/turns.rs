@@ -93,7 +93,7 @@ impl Turns {
             }
             // Connections that become free take what is due by themselves, so most requests of a run at a high rate
             // need no wake-up; the timer is then simply set for the next one.
-            let wake_ns = due_ns.max(woken_ns + self.slack_ns);
+            let wake_ns = due_ns.max(woken_ns.saturating_add(self.slack_ns));
             // What the slack makes late anyway need not be punctual.
             let early_ns = if wake_ns > due_ns { 0 } else { lead_ns };
             let sleep_until_ns = wake_ns.saturating_sub(self.spin_ns.max(early_ns));
@@ -111,7 +111,8 @@ impl Turns {
         Ok(())
     }
 
-    /// Looks at the clock over and over until this instant, if it is not past. In between the runtime looks at its sockets, so that replies do not wait.
+    /// Looks at the clock over and over until this instant, if it is not past. In between the runtime looks at its sockets,
+    /// so that replies do not wait.
     async fn spin(&self, until_ns: u64) {
         let begun_ns = self.clock.now_ns();
         let mut now_ns = begun_ns;
