@@ -11,7 +11,7 @@ use crate::figures::{latency, rate as written};
 use crate::folder::Folder;
 use crate::latency::Runner;
 use crate::logs::Logs;
-use crate::measurement::{Capacity, Kind, Measurement, RunAtRate, Rung};
+use crate::measurement::{Capacity, Kind, Measurement, RunAtRate, Rung, runs_at};
 use crate::run::Ran;
 use crate::saturation::{Symptoms, read};
 use search::{Search, Step};
@@ -78,11 +78,6 @@ pub fn measure(case: &Case, out: &Path, mut told: impl FnMut(&str)) -> Result<Me
     let measurement = runner.measurement(Kind::Capacity, &all, &chosen, Some(capacity))?;
     folder.end(&measurement, &chosen)?;
     Ok(measurement)
-}
-
-/// All runs at a rate.
-fn runs_at(rungs: &[Rung], rate: f64) -> impl Iterator<Item = &RunAtRate> {
-    rungs.iter().filter(move |rung| rung.rate.total_cmp(&rate).is_eq()).flat_map(|rung| &rung.runs)
 }
 
 /// The folders of all runs at a rate.

@@ -36,8 +36,7 @@ pub fn pipeline_if_asked() -> Option<ExitCode> {
 fn end_with_parent() {
     thread::spawn(|| {
         // Nothing is ever written, so this is over when there is nobody left who could.
-        let gone = io::copy(&mut io::stdin().lock(), &mut io::sink());
-        drop(gone);
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
         // Without a signal the process would stay, which is what it would have done anyway.
         let _ = kill_process(getpid(), Signal::TERM);
     });

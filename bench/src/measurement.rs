@@ -152,6 +152,11 @@ pub struct Rung {
     pub runs: Vec<RunAtRate>,
 }
 
+/// All runs at a rate, of every rung that has it.
+pub fn runs_at(rungs: &[Rung], rate: f64) -> impl Iterator<Item = &RunAtRate> {
+    rungs.iter().filter(move |rung| rung.rate.total_cmp(&rate).is_eq()).flat_map(|rung| &rung.runs)
+}
+
 /// A run of a rung.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunAtRate {

@@ -1,7 +1,7 @@
 //! The verdict and the two lines under it, the same words on the page and in the terminal. Pure.
 
 use crate::figures::{NONE, grouped, latency, money, rate};
-use crate::measurement::Measurement;
+use crate::measurement::{Measurement, runs_at};
 use crate::report::{LatencyMs, Percentiles, Report};
 use crate::sales::markets;
 
@@ -92,11 +92,10 @@ pub(crate) fn verdict_of(measurement: &Measurement) -> String {
     if let Some(capacity) = &measurement.capacity {
         return match capacity.found.rate {
             Some(rate) => {
-                let at = capacity.rungs.iter().filter(|rung| rung.rate.total_cmp(&rate).is_eq());
-                let runs: Vec<_> = at.flat_map(|rung| &rung.runs).collect();
-                let met = runs.iter().filter(|run| run.met).count();
+                let runs = || runs_at(&capacity.rungs, rate);
+                let met = runs().filter(|run| run.met).count();
                 let rate = self::rate(rate);
-                format!("{rate} orders per second hold the objective, in {met} of {} runs", runs.len())
+                format!("{rate} orders per second hold the objective, in {met} of {} runs", runs().count())
             }
             None => "No rate that was tried holds the objective".to_owned(),
         };
