@@ -157,7 +157,11 @@ impl Listener {
         let brokers = || statistics.brokers.values().filter(|broker| broker.nodeid >= 0);
         let sum = |of: fn(&Broker) -> i64| statistics.brokers.values().map(of).sum::<i64>();
         let most = |of: fn(&Broker) -> i64| brokers().map(of).max().unwrap_or_default();
-        let up = brokers().filter(|broker| broker.state == "UP").count();
+        // A client with nothing to send keeps one connection only, which after a restart of the brokers is to a
+        // configured address for minutes.
+        let connected = |broker: &&Broker| broker.state == "UP";
+        let any = statistics.brokers.values().any(|broker| connected(&broker));
+        let up = brokers().filter(connected).count().max(usize::from(any));
         metrics.brokers_up(client).set(i64::try_from(up).unwrap_or(i64::MAX));
         metrics.requests(client).set(sum(|broker| broker.outbuf_cnt + broker.waitresp_cnt));
         metrics.retries(client).set(sum(|broker| broker.txretries));
@@ -229,6 +233,19 @@ mod tests {
         }
         assert!(!text.contains("tillflow_log_fetch_queue_messages{partition=\"1\"}"), "{text}");
         assert!(observed.health.complaints().is_empty(), "a broker is up");
+    }
+
+    #[test]
+    fn a_client_that_is_connected_to_a_configured_address_alone_is_connected() {
+        let observed = Observed::default();
+        let listener = Listener::new("producer", &observed);
+        listener.complain(RDKafkaErrorCode::AllBrokersDown, "0/2 brokers are down");
+        listener
+            .read(JSON.replacen(r#""nodeid":1,"state":"UP""#, r#""nodeid":1,"state":"INIT""#, 1).as_bytes());
+        assert_eq!(observed.metrics.kafka.brokers_up("producer").get(), 1);
+        assert!(observed.health.complaints().is_empty());
+        listener.read(JSON.replace("UP", "DOWN").as_bytes());
+        assert_eq!(observed.metrics.kafka.brokers_up("producer").get(), 0);
     }
 
     #[test]
