@@ -137,11 +137,15 @@ pub(crate) fn of_measurement(measurement: &Measurement) -> [String; 2] {
         .iter()
         .map(|(hop, compared)| format!("{hop} {} of {}", compared.agreed, compared.paired))
         .collect();
-    let probes = if probes.is_empty() { "none".to_owned() } else { probes.join(", ") };
+    let probes = if probes.is_empty() {
+        "no probes were asked for".to_owned()
+    } else {
+        format!("probes that agree: {}", probes.join(", "))
+    };
     let trust = match measurement.reasons.first() {
         None => "figures may be quoted".to_owned(),
         Some(reason) => format!("not valid, {reason}"),
     };
     let runs = measurement.every_run.len();
-    [first, format!("Ledger balanced in {balanced} of {runs} runs; probes that agree: {probes}; {trust}.")]
+    [first, format!("Ledger balanced in {balanced} of {runs} runs; {probes}; {trust}.")]
 }
