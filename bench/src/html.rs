@@ -142,8 +142,10 @@ fn milliseconds(ms: f64) -> String {
         format!("{ms:.3}")
     } else if ms < 100.0 {
         format!("{ms:.2}")
-    } else {
+    } else if ms < 1000.0 {
         format!("{ms:.1}")
+    } else {
+        grouped(ms.round() as i64)
     }
 }
 

@@ -47,9 +47,8 @@ pub fn read(load: &Load, symptoms: Symptoms<'_>) -> Vec<String> {
     let busiest = load.processes.iter().max_by(|a, b| a.1.total_cmp(b.1));
     let of_all = load.cores.iter().sum::<f64>() / load.cores.len().max(1) as f64;
     let used = load.processes.get(GENERATOR).copied().unwrap_or(0.0);
-    let late = format!("the generator could not offer the load; it used {used:.2} of a core");
     if symptoms.late && used >= FULL {
-        found.push(late.clone());
+        found.push(format!("the generator could not offer the load; it used {used:.2} of a core"));
     }
     for (thread, share) in load.threads.iter().filter(|(_, share)| *share >= FULL) {
         found.push(format!("the thread {thread} had its core full: {share:.2}"));
@@ -65,7 +64,7 @@ pub fn read(load: &Load, symptoms: Symptoms<'_>) -> Vec<String> {
     }
     // One that was idle itself was held up by something else.
     if symptoms.late && used < FULL {
-        found.push(late);
+        found.push(format!("requests were sent late, though the generator used {used:.2} of a core only"));
     }
     if !symptoms.lag.is_flat() && symptoms.lag.growth_seconds.is_some() {
         found.push(format!("the stores did not keep up: lag {}", symptoms.lag));
@@ -138,8 +137,10 @@ mod tests {
             processes: BTreeMap::from([(GENERATOR.to_owned(), 0.1), ("embedded".to_owned(), 1.9)]),
             ..load
         };
-        let said = first(&idle, true, &latency);
-        assert_eq!(said, "all 2 cores were 100% busy; embedded used most of them: 1.90");
+        let lag = Lag { growth_seconds: Some(0.0), orders_max: 0.0 };
+        let found = read(&idle, Symptoms { late: true, latency: &latency, lag });
+        assert_eq!(found[0], "all 2 cores were 100% busy; embedded used most of them: 1.90");
+        assert_eq!(found[1], "requests were sent late, though the generator used 0.10 of a core only");
     }
 
     #[test]
