@@ -134,7 +134,7 @@ fn check(cli: &Cli, now: &Baseline) -> Result<ExitCode> {
         Err(complaints) => bail!("{}", complaints.join("\n")),
     };
     let differing: Vec<&Line> = lines.iter().filter(|line| line.differs()).collect();
-    let (instructions, allocations) = (INSTRUCTIONS * 100.0, ALLOCATIONS * 100.0);
+    let (instructions, allocations) = (INSTRUCTIONS.share * 100.0, ALLOCATIONS.share * 100.0);
     if differing.is_empty() {
         println!(
             "all within {instructions} % (instructions) and {allocations} % (allocations) of the baseline"
