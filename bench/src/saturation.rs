@@ -112,9 +112,14 @@ mod tests {
         LatencyMs { delay, log, orders, rollup, ..LatencyMs::default() }
     }
 
-    fn first(load: &Load, late: bool, latency: &LatencyMs) -> String {
+    /// What is read where the stores keep up.
+    fn all(load: &Load, late: bool, latency: &LatencyMs) -> Vec<String> {
         let lag = Lag { growth_seconds: Some(0.0), orders_max: 0.0 };
-        read(load, Symptoms { late, latency, lag }).remove(0)
+        read(load, Symptoms { late, latency, lag })
+    }
+
+    fn first(load: &Load, late: bool, latency: &LatencyMs) -> String {
+        all(load, late, latency).remove(0)
     }
 
     #[test]
@@ -137,8 +142,7 @@ mod tests {
             processes: BTreeMap::from([(GENERATOR.to_owned(), 0.1), ("embedded".to_owned(), 1.9)]),
             ..load
         };
-        let lag = Lag { growth_seconds: Some(0.0), orders_max: 0.0 };
-        let found = read(&idle, Symptoms { late: true, latency: &latency, lag });
+        let found = all(&idle, true, &latency);
         assert_eq!(found[0], "all 2 cores were 100% busy; embedded used most of them: 1.90");
         assert_eq!(found[1], "requests were sent late, though the generator used 0.10 of a core only");
     }

@@ -22,6 +22,12 @@ pub struct Tolerance {
     pub least: f64,
 }
 
+impl fmt::Display for Tolerance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} % or {} an order", self.share * 100.0, self.least)
+    }
+}
+
 /// What one order costs a stage.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Count {
