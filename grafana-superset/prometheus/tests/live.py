@@ -280,20 +280,22 @@ class Prometheus(Process):
     def query(self, expression: str) -> list[dict]:
         return self.ask("query", query=expression)["result"]
 
-    def firing(self) -> set[str]:
-        return {alert["labels"]["alertname"] for alert in self.ask("alerts")["alerts"] if alert["state"] == "firing"}
+    def firing(self, **labels: str) -> set[str]:
+        """The alerts that fire with these labels: what else the machine has to complain of is not the test's."""
+        alerts = (alert["labels"] for alert in self.ask("alerts")["alerts"] if alert["state"] == "firing")
+        return {alert["alertname"] for alert in alerts if labels.items() <= alert.items()}
 
-    def fires(self, *names: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+    def fires(self, *names: str, meanwhile: Callable[[], None] = lambda: None, **labels: str) -> None:
         """Waits until these alerts fire; `meanwhile` keeps their cause going, again and again."""
 
         def missing() -> set[str]:
             meanwhile()
-            return set(names) - self.firing()
+            return set(names) - self.firing(**labels)
 
         eventually(f"{' and '.join(names)} fire", lambda: not (left := missing()) or Left(left))
 
-    def clears(self, *names: str) -> None:
-        eventually(f"{' and '.join(names)} clear", lambda: not (left := set(names) & self.firing()) or Left(left))
+    def clears(self, *names: str, **labels: str) -> None:
+        eventually(f"{' and '.join(names)} clear", lambda: not (left := set(names) & self.firing(**labels)) or Left(left))
 
     def sees(self, port: int) -> None:
         eventually(f"{port} is scraped", lambda: self.query(f'up{{instance="{HOST}:{port}"}} == 1'))
