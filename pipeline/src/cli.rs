@@ -1,5 +1,5 @@
 //! The command line of `pipeline`, as a library, so that the demo can be the same program: it reads the configuration, starts what is asked for, and turns signals into a clean stop.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what people read")]
+#![expect(clippy::print_stderr, reason = "this is what people read")]
 
 mod dead;
 mod ledger;
@@ -9,10 +9,12 @@ mod recover;
 mod serve;
 mod token;
 
-use crate::config::{Config, Layers, Mode};
+use crate::config::{Config, ConfigErrors, Layers, Mode};
 use anyhow::{Result, anyhow};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -123,19 +125,56 @@ fn key_value(text: &str) -> Result<(String, String)> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-/// Runs a command line, the program's name first, and returns its exit code: 0, 1 where the answer is no, 2 where there
-/// is none.
-pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    match run(Cli::parse_from(arguments)) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("pipeline: {error:#}");
-            ExitCode::from(2)
-        }
+/// What a command has to say on standard output, what is wrong after it on standard error, and its exit code.
+struct Answer {
+    text: Vec<u8>,
+    wrong: String,
+    code: ExitCode,
+}
+
+impl Answer {
+    fn new(text: impl Into<Vec<u8>>, code: ExitCode) -> Self {
+        Self { text: text.into(), wrong: String::new(), code }
+    }
+
+    /// The exit code, once all is said.
+    fn say(&self) -> io::Result<ExitCode> {
+        let mut out = io::stdout().lock();
+        out.write_all(&self.text)?;
+        out.flush()?;
+        eprint!("{}", self.wrong);
+        Ok(self.code)
     }
 }
 
-fn run(cli: Cli) -> Result<ExitCode> {
+/// Of a command that says nothing.
+impl From<ExitCode> for Answer {
+    fn from(code: ExitCode) -> Self {
+        Self::new("", code)
+    }
+}
+
+/// The exit code of a program whose reader went away before it had all, as `head` does: what shells report of one that
+/// SIGPIPE ended. It is no fault, so nothing is said; and it is not 0, because the reader cannot know what it missed.
+const READER_LEFT: u8 = 128 + 13;
+
+/// Runs a command line, the program's name first, and returns its exit code: 0, 1 where the answer is no, 2 where there
+/// is none, 141 where nobody read it to its end.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let fail = |error: anyhow::Error| {
+        eprintln!("pipeline: {error:#}");
+        ExitCode::from(2)
+    };
+    match run(Cli::parse_from(arguments)) {
+        Ok(answer) => answer.say().unwrap_or_else(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => ExitCode::from(READER_LEFT),
+            _ => fail(anyhow::Error::new(error).context("failed to write to standard output")),
+        }),
+        Err(error) => fail(error),
+    }
+}
+
+fn run(cli: Cli) -> Result<Answer> {
     if let Command::Token { name } = &cli.command {
         return token::token(name);
     }
@@ -150,18 +189,16 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let layers = layers(cli.command.profile(mode))?;
     let read = Config::read(&layers);
     if matches!(cli.command, Command::Config) {
-        for (key, value, source) in layers.lines() {
-            println!("{key} = {value}  # {source}");
-        }
+        return config(&layers, read);
     }
     let config = read?;
     // The main thread accepts connections and serves the management port; the work is done by threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match cli.command {
-        Command::Config | Command::Token { .. } => Ok(ExitCode::SUCCESS),
-        Command::Embedded => runtime.block_on(serve::embedded(&config)),
-        Command::Ingest => runtime.block_on(serve::ingest(&config)),
-        Command::Process => runtime.block_on(serve::process(&config)),
+        Command::Config | Command::Token { .. } => Ok(ExitCode::SUCCESS.into()),
+        Command::Embedded => runtime.block_on(serve::embedded(&config)).map(Answer::from),
+        Command::Ingest => runtime.block_on(serve::ingest(&config)).map(Answer::from),
+        Command::Process => runtime.block_on(serve::process(&config)).map(Answer::from),
         Command::Schema { what } => runtime.block_on(read::schema(&config, what)),
         Command::Ledger(what) => runtime.block_on(ledger::run(&config, &what)),
         Command::Dead { what } => runtime.block_on(dead::run(&config, what)),
@@ -172,4 +209,17 @@ fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Sales => runtime.block_on(read::sales(&config)),
     }
+}
+
+/// Every setting with where it comes from, also where together they are not valid, which is then said after them.
+fn config(layers: &Layers, read: Result<Config, ConfigErrors>) -> Result<Answer> {
+    let mut text = String::new();
+    for (key, value, source) in layers.lines() {
+        writeln!(text, "{key} = {value}  # {source}")?;
+    }
+    let answer = Answer::new(text, ExitCode::SUCCESS);
+    Ok(match read {
+        Ok(_) => answer,
+        Err(error) => Answer { wrong: format!("pipeline: {error}\n"), code: ExitCode::from(2), ..answer },
+    })
 }

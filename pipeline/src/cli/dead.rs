@@ -1,5 +1,6 @@
 //! `pipeline dead`: the records that were refused.
 
+use super::Answer;
 use crate::config::Config;
 use crate::dead::{Act, Ask, Filter, Listing, verdict};
 use crate::log::dead::DeadPlace;
@@ -8,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use clap::{Args, Subcommand};
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -85,19 +86,19 @@ fn since(text: &str) -> Result<i64, String> {
         .ok_or_else(|| "a time as 2026-11-22T10:00:00Z, or 2h, is wanted".to_owned())
 }
 
-pub(super) async fn run(config: &Config, what: Dead) -> Result<ExitCode> {
+pub(super) async fn run(config: &Config, what: Dead) -> Result<Answer> {
     match what {
         Dead::List { which, limit, json } => {
             let filter = which.filter(Vec::new());
             let mut listing = wire::dead_letters(config, &filter)?;
-            if json {
-                println!("{}", serde_json::to_string_pretty(&listing)?);
+            let text = if json {
+                serde_json::to_string_pretty(&listing)? + "\n"
             } else {
                 let all = listing.letters.len();
                 listing.letters.truncate(limit);
-                print(&listing, all);
-            }
-            Ok(ExitCode::SUCCESS)
+                table(&listing, all)?
+            };
+            Ok(Answer::new(text, ExitCode::SUCCESS))
         }
         Dead::Show { place } => show(config, &place),
         Dead::Replay { places, which, with, refused_too, dry_run } => {
@@ -121,32 +122,38 @@ pub(super) async fn run(config: &Config, what: Dead) -> Result<ExitCode> {
     }
 }
 
-fn print(listing: &Listing, all: usize) {
+fn table(listing: &Listing, all: usize) -> Result<String> {
+    let mut text = String::new();
     if !listing.letters.is_empty() {
-        println!("{:<12} {:<30} {:<18} {:<24} detail", "place", "received", "reason", "key");
+        writeln!(text, "{:<12} {:<30} {:<18} {:<24} detail", "place", "received", "reason", "key")?;
     }
     for line in &listing.letters {
         let received = time::format(line.received_at);
         let key = line.key.as_deref().unwrap_or("-");
-        println!("{:<12} {received:<30} {:<18} {key:<24} {}", line.place, line.reason, line.detail);
+        writeln!(text, "{:<12} {received:<30} {:<18} {key:<24} {}", line.place, line.reason, line.detail)?;
         if let (Some(at), Some(outcome)) = (line.replayed_at, &line.outcome) {
-            println!("{:<12} {:<30} {outcome}", "", time::format(at));
+            writeln!(text, "{:<12} {:<30} {outcome}", "", time::format(at))?;
         }
     }
     if all > listing.letters.len() {
-        println!("... and {} more: --limit shows them", all - listing.letters.len());
+        writeln!(text, "... and {} more: --limit shows them", all - listing.letters.len())?;
     }
-    println!("\n{:<18} {:>10} {:>10}", "reason", "letters", "replayed");
+    writeln!(text, "\n{:<18} {:>10} {:>10}", "reason", "letters", "replayed")?;
     for (reason, count) in &listing.reasons {
-        println!("{reason:<18} {:>10} {:>10}", count.letters, count.replayed);
+        writeln!(text, "{reason:<18} {:>10} {:>10}", count.letters, count.replayed)?;
     }
-    println!("{:<18} {all:>10}", "all");
+    writeln!(text, "{:<18} {all:>10}", "all")?;
     if listing.stray > 0 {
-        println!("{} records among the dead letters are none: somebody else wrote them", listing.stray);
+        writeln!(
+            text,
+            "{} records among the dead letters are none: somebody else wrote them",
+            listing.stray
+        )?;
     }
+    Ok(text)
 }
 
-fn show(config: &Config, place: &DeadPlace) -> Result<ExitCode> {
+fn show(config: &Config, place: &DeadPlace) -> Result<Answer> {
     let found = wire::dead_letter(config, place)?;
     let (letter, note) = match found.as_slice() {
         [] => bail!("there is no dead letter at {place}"),
@@ -176,24 +183,24 @@ fn show(config: &Config, place: &DeadPlace) -> Result<ExitCode> {
         Ok(order) => eprintln!("today       it would be accepted: {order}"),
         Err(reason) => eprintln!("today       it would be refused again: {reason}"),
     }
-    std::io::stdout().write_all(&letter.value)?;
-    Ok(if verdict.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let code = if verdict.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    Ok(Answer::new(letter.value.as_ref(), code))
 }
 
-async fn replay(config: &Config, ask: &Ask) -> Result<ExitCode> {
+async fn replay(config: &Config, ask: &Ask) -> Result<Answer> {
     let report = wire::replay_dead_letters(config, ask).await?;
-    let mut counts: BTreeMap<bool, usize> = BTreeMap::new();
+    let (mut text, mut counts) = (String::new(), BTreeMap::<bool, usize>::new());
     for step in report.steps.values() {
         let act = match &step.act {
             Act::Send if ask.dry_run => "would be sent".to_owned(),
             act => act.to_string(),
         };
-        println!("{:<12} as {:<40} {act}", step.place.to_string(), step.order_id);
+        writeln!(text, "{:<12} as {:<40} {act}", step.place.to_string(), step.order_id)?;
         *counts.entry(step.act == Act::Send).or_default() += 1;
     }
     let of = |sent| counts.get(&sent).copied().unwrap_or_default();
     let how = if ask.dry_run { "would be sent" } else { "sent" };
-    println!("{} {how}, {} left alone", of(true), of(false));
+    writeln!(text, "{} {how}, {} left alone", of(true), of(false))?;
     let settled = report.steps.values().all(|step| step.act.settled());
-    Ok(if settled { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(Answer::new(text, if settled { ExitCode::SUCCESS } else { ExitCode::FAILURE }))
 }

@@ -1,5 +1,6 @@
 //! `pipeline ledger`: draws up the ledger, prints it, and tells Prometheus of it by way of a file.
 
+use super::Answer;
 use crate::config::Config;
 use crate::ledger::{self, Ask};
 use crate::observe::books::LedgerMetrics;
@@ -31,23 +32,32 @@ pub(super) struct Ledger {
     json: bool,
 }
 
-pub(super) async fn run(config: &Config, what: &Ledger) -> Result<ExitCode> {
+pub(super) async fn run(config: &Config, what: &Ledger) -> Result<Answer> {
     let ask = Ask { outcomes: what.outcomes.as_deref(), full: what.full, ..Ask::default() };
     let ledger = wire::ledger_as(config, ask).await?;
-    if what.json {
-        println!("{:#}", ledger.to_json());
-    } else {
-        print!("{ledger}");
-    }
+    let text = if what.json { format!("{:#}\n", ledger.to_json()) } else { ledger.to_string() };
+    let answer = Answer::new(text, if ledger.balanced() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    // What was found is shown whatever becomes of the rest: nobody needs it more than where the books differ.
+    Ok(match keep(config, what, &ledger).await {
+        Ok(()) => answer,
+        Err(error) => {
+            let code = if ledger.balanced() { ExitCode::from(2) } else { ExitCode::FAILURE };
+            Answer { wrong: format!("pipeline: {error:#}\n"), code, ..answer }
+        }
+    })
+}
+
+/// Keeps of a ledger what was asked for: its metrics and its checkpoints.
+async fn keep(config: &Config, what: &Ledger, ledger: &ledger::Ledger) -> Result<()> {
     if let Some(file) = &what.metrics {
-        write(file, &metrics(&ledger).encode())
+        write(file, &metrics(ledger).encode())
             .with_context(|| format!("failed to write {}", file.display()))?;
     }
     if what.checkpoint {
-        let count = wire::keep_checkpoints(config, &ledger).await?;
+        let count = wire::keep_checkpoints(config, ledger).await?;
         eprintln!("{count} checkpoints are kept");
     }
-    Ok(if ledger.balanced() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(())
 }
 
 fn metrics(ledger: &ledger::Ledger) -> LedgerMetrics {

@@ -1,5 +1,6 @@
 //! `pipeline rebuild`: a store counted again from the log.
 
+use super::Answer;
 use crate::config::Config;
 use crate::rebuild::By;
 use crate::wire::{self, Store};
@@ -49,15 +50,15 @@ enum Rules {
     Today,
 }
 
-pub(super) async fn run(config: &Config, what: &Rebuild) -> Result<ExitCode> {
+pub(super) async fn run(config: &Config, what: &Rebuild) -> Result<Answer> {
     let (store, how) = match what.what {
         What::Rollups { how } => (Store::Rollups, how),
         What::Orders { how } => (Store::Orders, how),
     };
     if how.drop_old {
         let dropped = wire::drop_old(config, store).await?;
-        println!("{}", if dropped { "the old tables are deleted" } else { "there are no old tables" });
-        return Ok(ExitCode::SUCCESS);
+        let text = if dropped { "the old tables are deleted\n" } else { "there are no old tables\n" };
+        return Ok(Answer::new(text, ExitCode::SUCCESS));
     }
     let by = match how.rules {
         Rules::Own => By::Own,
@@ -65,19 +66,15 @@ pub(super) async fn run(config: &Config, what: &Rebuild) -> Result<ExitCode> {
     };
     let change = wire::rebuild(config, store, wire::Rebuild { by, dry_run: how.dry_run }).await?;
     if how.json {
-        println!("{:#}", change.to_json(!how.dry_run));
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Answer::new(format!("{:#}\n", change.to_json(!how.dry_run)), ExitCode::SUCCESS));
     }
-    print!("{change}");
-    println!(
-        "{}",
-        match (change.is_none(), how.dry_run) {
-            (true, true) => "nothing would change",
-            (false, true) => "that would change",
-            (true, false) => "the new tables are in force and say the same; the old ones are kept",
-            (false, false) =>
-                "the new tables are in force; the old ones are kept until --drop-old or the next rebuild",
+    let outcome = match (change.is_none(), how.dry_run) {
+        (true, true) => "nothing would change",
+        (false, true) => "that would change",
+        (true, false) => "the new tables are in force and say the same; the old ones are kept",
+        (false, false) => {
+            "the new tables are in force; the old ones are kept until --drop-old or the next rebuild"
         }
-    );
-    Ok(ExitCode::SUCCESS)
+    };
+    Ok(Answer::new(format!("{change}{outcome}\n"), ExitCode::SUCCESS))
 }

@@ -1,5 +1,6 @@
 //! `pipeline recover`: the ways on for a partition that stopped.
 
+use super::Answer;
 use crate::config::Config;
 use crate::wire::{self, Step};
 use anyhow::Result;
@@ -38,13 +39,12 @@ pub(super) struct Which {
     dry_run: bool,
 }
 
-pub(super) async fn run(config: &Config, what: Recover) -> Result<ExitCode> {
+pub(super) async fn run(config: &Config, what: Recover) -> Result<Answer> {
     let (which, step) = match what {
         Recover::Stored { which } => (which, Step::StoreAgain),
         Recover::Lost { which, from, to } => (which, Step::AcceptLoss(from, to)),
     };
     let said = wire::recover(config, which.partition, step, which.dry_run).await?;
     let how = if which.dry_run { "would be done" } else { "done; the processors may be started" };
-    println!("partition {} {said}\n{how}", which.partition);
-    Ok(ExitCode::SUCCESS)
+    Ok(Answer::new(format!("partition {} {said}\n{how}\n", which.partition), ExitCode::SUCCESS))
 }

@@ -21,6 +21,7 @@ macro_rules! over_this_way {
 }
 
 mod access;
+mod answers;
 mod corpus;
 mod disk_full;
 mod doubled;
