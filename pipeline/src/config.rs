@@ -213,7 +213,9 @@ impl Config {
         read.require("order.sources", !self.rules.sources.is_empty(), "at least one source");
         let priced = self.rules.currency.parse(&self.rules.default_price).is_ok();
         read.require("order.default_price", priced, "a decimal that order.currency can express");
-        read.require("order.max_bytes", self.rules.max_order_bytes >= 64, "at least 64 bytes");
+        // The topic takes batches of 1048588 bytes, and an order has a key, headers and a frame beside it.
+        let length = (64..=1_000_000).contains(&self.rules.max_order_bytes);
+        read.require("order.max_bytes", length, "64 to 1000000 bytes");
         for (key, count) in [
             ("receive.max_connections", receive.max_connections),
             ("receive.max_orders_per_request", receive.max_orders_per_request),

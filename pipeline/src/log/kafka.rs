@@ -31,8 +31,13 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::time::Duration;
 
 /// What the pipeline's promises rest on, and no configuration may change.
-const PRODUCER: [(&str, &str); 3] =
-    [("acks", "all"), ("enable.idempotence", "true"), ("partitioner", "murmur2_random")];
+const PRODUCER: [(&str, &str); 4] = [
+    ("acks", "all"),
+    ("enable.idempotence", "true"),
+    ("partitioner", "murmur2_random"),
+    // As the topic of dead letters has it: whatever a foreign producer got into the log, its letter must get out.
+    ("message.max.bytes", "1114124"),
+];
 const CONSUMER: [(&str, &str); 4] = [
     // In the other protocol, members do not see each other's client ids.
     ("group.protocol", "classic"),
@@ -41,6 +46,14 @@ const CONSUMER: [(&str, &str); 4] = [
     ("enable.auto.offset.store", "false"),
     // Records that were deleted before they were stored are an error and never jumped over.
     ("auto.offset.reset", "error"),
+];
+
+/// Other names that librdkafka has for settings which are set here (its CONFIGURATION.md). Were both given, chance would
+/// decide which counts.
+const ALIASES: [(&str, &str); 3] = [
+    ("request.required.acks", "acks"),
+    ("delivery.timeout.ms", "message.timeout.ms"),
+    ("metadata.broker.list", "bootstrap.servers"),
 ];
 
 /// The settings of a producer: librdkafka's own as the configuration has them, and ours over them.
@@ -75,12 +88,14 @@ fn client_config(
     config.set_log_level(RDKafkaLogLevel::Info).set("bootstrap.servers", &kafka.brokers);
     for (section, settings) in [("kafka.client", &kafka.client), (section, own)] {
         for (name, value) in settings.iter() {
-            if let Some((_, fixed)) = owned.iter().find(|(owned, _)| owned == name) {
+            let alias = ALIASES.iter().find(|(alias, _)| alias == name);
+            let known = alias.map_or(name.as_ref(), |(_, known)| *known);
+            if let Some((_, fixed)) = owned.iter().find(|(owned, _)| *owned == known) {
                 return Err(LogError::Refused(format!(
-                    "{section}.{name} cannot be set: the pipeline needs {name}={fixed}"
+                    "{section}.{name} cannot be set: the pipeline needs {known}={fixed}"
                 )));
             }
-            config.set(name, value);
+            config.set(known, value);
         }
     }
     for (name, value) in owned {

@@ -163,3 +163,18 @@ fn a_static_member_that_comes_back_within_its_session_moves_no_partition_of_othe
     shared(&[(&first, 2.0), (&second, 2.0), (&third, 2.0)]);
     assert!(rebalances(&first) > before);
 }
+
+#[test]
+#[ignore = "needs the servers"]
+fn a_processor_whose_name_another_takes_says_that_it_is_out() {
+    let place = &Place::on(Separate::new("fenced"));
+    let start = || place.start_part("process", &["kafka.consumer.group.instance.id=one"], None);
+    let first = start();
+    shared(&[(&first, 6.0)]);
+    let second = start();
+    eventually("the first one says so", || {
+        let ready = first.page("/readyz");
+        ready.status == 503 && ready.body.contains("the group's consumer has failed for good")
+    });
+    shared(&[(&second, 6.0)]);
+}

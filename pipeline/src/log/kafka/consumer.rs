@@ -205,10 +205,13 @@ impl Consume for KafkaConsumer {
     type Reader = KafkaReader;
 
     async fn next(&mut self) -> Result<Assignment<KafkaReader>, LogError> {
-        self.changes.recv().await.unwrap_or_else(|| {
-            Err(LogError::Refused("the group's consumer has failed for good and must be restarted".into()))
-        })
+        self.changes.recv().await.unwrap_or_else(|| Err(failed_for_good(&"its thread has ended")))
     }
+}
+
+/// Of a member that librdkafka has given up, such as one whose `group.instance.id` another has taken.
+fn failed_for_good(error: &dyn fmt::Display) -> LogError {
+    LogError::Refused(format!("the group's consumer has failed for good and must be restarted: {error}"))
 }
 
 /// Polls until it is stopped. A member of a group that has lost its coordinator for too long is replaced.
@@ -227,6 +230,7 @@ fn poll(mut consumer: Arc<BaseConsumer<Group>>, membership: Option<&Membership>,
             }
             Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => {
                 tracing::error!(%error, "the consumer cannot go on");
+                let _ = consumer.context().changes.send(Err(failed_for_good(&error)));
                 return;
             }
             Some(Err(error)) => tracing::warn!(%error, "the group's consumer reports"),

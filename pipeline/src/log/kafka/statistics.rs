@@ -1,13 +1,15 @@
 //! What librdkafka tells of itself: its statistics become gauges, its errors are counted, and both say whether the log
 //! can be reached.
 
+mod shape;
+
 use super::native::Told;
 use crate::observe::kafka::KafkaMetrics;
 use crate::observe::manage::Observed;
 use crate::observe::metrics::partition;
 use rdkafka::error::RDKafkaErrorCode;
-use serde::Deserialize;
-use std::collections::BTreeMap;
+use shape::{Broker, Coordinator, Statistics};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,79 +19,16 @@ pub(super) struct Listener {
     observed: Observed,
     /// Why the brokers refuse the login, since they do.
     refused: Mutex<Option<String>>,
+    /// It has failed for good: librdkafka takes and gives nothing more through it, however well its brokers are.
+    failed: AtomicBool,
     /// Since when the group's coordinator has been out of reach, by all statistics since then.
     lost: Mutex<Option<Instant>>,
 }
 
-/// The part of librdkafka's statistics that is shown (its STATISTICS.md says what each means).
-#[derive(Deserialize)]
-struct Statistics {
-    msg_cnt: i64,
-    msg_size: i64,
-    #[serde(default)]
-    brokers: BTreeMap<String, Broker>,
-    #[serde(default)]
-    topics: BTreeMap<String, Topic>,
-    cgrp: Option<Coordinator>,
-}
-
-/// What a member of a group knows of the group's coordinator.
-#[derive(Deserialize)]
-struct Coordinator {
-    state: String,
-    /// Milliseconds since the state changed.
-    #[serde(default)]
-    stateage: u64,
-}
-
-#[derive(Deserialize)]
-struct Broker {
-    nodeid: i64,
-    state: String,
-    #[serde(default)]
-    outbuf_cnt: i64,
-    #[serde(default)]
-    waitresp_cnt: i64,
-    #[serde(default)]
-    txretries: i64,
-    #[serde(default)]
-    req_timeouts: i64,
-    #[serde(default)]
-    txbytes: i64,
-    #[serde(default)]
-    rxbytes: i64,
-    #[serde(default)]
-    rtt: Window,
-    #[serde(default)]
-    throttle: Window,
-}
-
-/// Microseconds for `rtt`, milliseconds for `throttle`.
-#[derive(Deserialize, Default)]
-struct Window {
-    p99: i64,
-}
-
-#[derive(Deserialize)]
-struct Topic {
-    #[serde(default)]
-    partitions: BTreeMap<String, Partition>,
-}
-
-#[derive(Deserialize)]
-struct Partition {
-    partition: i32,
-    #[serde(default)]
-    fetchq_cnt: i64,
-    #[serde(default)]
-    fetchq_size: i64,
-    #[serde(default)]
-    desired: bool,
-}
-
 impl Listener {
     pub(super) fn new(client: &'static str, observed: &Observed) -> Self {
-        Self { client, observed: observed.clone(), refused: Mutex::default(), lost: Mutex::default() }
+        let (refused, failed, lost) = Default::default();
+        Self { client, observed: observed.clone(), refused, failed, lost }
     }
 
     fn metrics(&self) -> &KafkaMetrics {
@@ -129,7 +68,12 @@ impl Listener {
         match code {
             // It goes on trying, and says soon after that all brokers are down, which is less of a reason.
             RDKafkaErrorCode::Authentication => *refused = Some(reason.to_owned()),
-            RDKafkaErrorCode::AllBrokersDown => {
+            RDKafkaErrorCode::Fatal => {
+                self.failed.store(true, Ordering::Relaxed);
+                let why = format!("it has failed for good and must be restarted: {reason}");
+                self.observed.health.down(self.part(), why);
+            }
+            RDKafkaErrorCode::AllBrokersDown if !self.failed.load(Ordering::Relaxed) => {
                 let why = refused.as_deref().unwrap_or("no broker can be reached");
                 self.observed.health.down(self.part(), why);
             }
@@ -170,7 +114,7 @@ impl Listener {
         metrics.received_bytes(client).set(sum(|broker| broker.rxbytes));
         metrics.round_trip_seconds(client).set(most(|broker| broker.rtt.p99) as f64 / 1e6);
         metrics.throttle_seconds(client).set(most(|broker| broker.throttle.p99) as f64 / 1e3);
-        if up > 0 {
+        if up > 0 && !self.failed.load(Ordering::Relaxed) {
             self.observed.health.up(self.part());
             *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
@@ -281,5 +225,16 @@ mod tests {
         listener.complain(RDKafkaErrorCode::Authentication, "wrong password");
         listener.complain(RDKafkaErrorCode::AllBrokersDown, "all are");
         assert_eq!(observed.health.complaints(), ["kafka consumer: wrong password"]);
+    }
+
+    #[test]
+    fn a_client_that_has_failed_for_good_is_not_ready_however_well_its_brokers_are() {
+        let observed = Observed::default();
+        let listener = Listener::new("producer", &observed);
+        listener.complain(RDKafkaErrorCode::Fatal, "out of order");
+        listener.complain(RDKafkaErrorCode::AllBrokersDown, "all are");
+        listener.read(JSON.as_bytes());
+        let expected = "kafka producer: it has failed for good and must be restarted: out of order";
+        assert_eq!(observed.health.complaints(), [expected]);
     }
 }

@@ -98,9 +98,9 @@ fn what_is_under_way_at_a_stop_gets_an_answer() {
 
 #[test]
 fn a_record_that_the_broker_refuses_fails_alone() {
-    let cluster = Cluster::start(&[("kafka.producer.message.max.bytes", "2000")]);
+    let cluster = Cluster::start(&[]);
     block_on(async {
-        let names = ["small".to_owned(), "x".repeat(3_000), "smaller".to_owned()];
+        let names = ["small".to_owned(), "x".repeat(1_200_000), "smaller".to_owned()];
         let found = cluster.log().publish(records(names)).wait().await;
         let refused = Delivery::Failed("the log takes no record of this size");
         assert_eq!(found, Deliveries::Each(vec![Delivery::Durable, refused, Delivery::Durable]));
@@ -154,9 +154,33 @@ fn dead_letters_carry_their_place_and_their_reason() {
 }
 
 #[test]
+fn the_longest_record_that_the_log_takes_becomes_a_dead_letter() {
+    let cluster = Cluster::start(&[]);
+    block_on(async {
+        // A foreign producer's: its batch is as long as deploy/schema/kafka/topics.toml allows.
+        let value = vec![b'x'; 1_048_588 - 70].into();
+        let letter = DeadLetter {
+            topic_id: "t".into(),
+            partition: 4,
+            offset: 77,
+            received_at: 12,
+            key: Some("k".repeat(64).into()),
+            value,
+            reason: "too_large",
+            detail: "an order is at most 65536 bytes long".into(),
+        };
+        let taken = cluster.log().publish_dead(vec![letter]).wait().await;
+        assert_eq!(taken, Deliveries::All(Delivery::Durable));
+    });
+}
+
+#[test]
 fn settings_that_the_promises_rest_on_cannot_be_changed() {
     for (key, value) in [
         ("kafka.producer.acks", "1"),
+        ("kafka.producer.request.required.acks", "1"),
+        ("kafka.client.delivery.timeout.ms", "1000"),
+        ("kafka.producer.message.max.bytes", "1000"),
         ("kafka.client.enable.idempotence", "false"),
         ("kafka.producer.no.such.thing", "1"),
     ] {
