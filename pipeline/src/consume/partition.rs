@@ -69,15 +69,23 @@ pub(super) struct Way<'w, R, P, S> {
 impl<'w, R: ReadPartition, P: Publish, S: Stores> Way<'w, R, P, S> {
     /// Finds the place to go on at, and goes on.
     async fn go(&mut self) -> Result<(), Stop> {
+        let mut backoff = self.backoff();
         loop {
-            self.resume().await?;
-            let mut builder = self.rebuild().await?;
-            if self.follow(&mut builder).await? != Until::Stopped {
-                return Ok(());
+            match self.go_on().await {
+                // Another's block was there first, of another length than this one's. What the window holds is behind or
+                // ahead of it now, so this partition begins anew behind that block.
+                Ok(Until::Stopped) => {}
+                // The log was cut meanwhile. Only a look at the stores tells whether anything was lost by it, and what to do.
+                Err(stop @ Stop::Log(LogError::OutOfRange { .. })) => self.pause(stop, &mut backoff).await?,
+                ended => return ended.map(|_| ()),
             }
-            // Another's block was there first, of another length than this one's. What the window holds is behind or
-            // ahead of it now, so this partition begins anew behind that block.
         }
+    }
+
+    async fn go_on(&mut self) -> Result<Until, Stop> {
+        self.resume().await?;
+        let mut builder = self.rebuild().await?;
+        self.follow(&mut builder).await
     }
 
     /// Builds and stores block after block.

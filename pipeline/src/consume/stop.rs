@@ -21,6 +21,7 @@ pub(super) enum Stop {
 impl Stop {
     /// Whether trying again may help.
     pub(super) const fn passes(&self) -> bool {
-        matches!(self, Self::Log(LogError::Unavailable(_)) | Self::Store(StoreError::Unavailable(_)))
+        let log = matches!(self, Self::Log(LogError::Unavailable(_) | LogError::OutOfRange { .. }));
+        log || matches!(self, Self::Store(StoreError::Unavailable(_)))
     }
 }

@@ -103,6 +103,18 @@ fn a_block_that_the_stores_refuse_stops_its_partition_with_its_range_and_reason_
 }
 
 #[test]
+fn a_log_that_was_cut_before_it_was_stored_stops_its_partition_with_the_way_on() {
+    let neighbours = Neighbours::new(9, 3, Script::new(1, 0));
+    neighbours.cut(6, 8);
+    let shared = Arc::new(shared(&neighbours, 3, 100));
+    assert!(run(&shared, Until::Stopped, FOR_EVER), "it ends by itself");
+    let complaint = "partition 3: offsets 6 to 7 were deleted from the log before they were stored; `pipeline recover lost \
+                     --partition 3 --from 6 --to 7` accepts that and goes on behind them";
+    assert_eq!(shared.observed.health.complaints(), [complaint]);
+    assert_eq!(neighbours.stored_to(), 6);
+}
+
+#[test]
 fn a_partition_that_is_taken_away_is_shown_no_more() {
     let neighbours = Neighbours::new(9, 3, Script::new(1, 0));
     let shared = Arc::new(shared(&neighbours, 3, 100));

@@ -54,6 +54,9 @@ struct State {
     committed: Option<i64>,
     puts: usize,
     refused: (i64, StoreError),
+    /// When an offset from the one on is read, the log begins at the other.
+    cut: (i64, i64),
+    first: i64,
 }
 
 /// Every fourth record is no order, and every seventh repeats the one before the last.
@@ -77,8 +80,9 @@ impl Neighbours {
         let log = (0..records).map(record).collect();
         let (blocks, dead) = (Vec::new(), BTreeSet::new());
         let refused = (i64::MAX, StoreError::Refused(String::new()));
+        let (orders, committed, puts, cut, first) = (0, None, 0, (i64::MAX, 0), 0);
         let state =
-            State { script, log, most_records, blocks, orders: 0, dead, committed: None, puts: 0, refused };
+            State { script, log, most_records, blocks, orders, dead, committed, puts, refused, cut, first };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -89,6 +93,11 @@ impl Neighbours {
     /// Refuses the blocks that begin at an offset or behind it.
     pub(super) fn refuse_from(&self, first: i64, error: StoreError) {
         self.state().refused = (first, error);
+    }
+
+    /// Deletes what lies before `first` as soon as an offset from `at` on is read.
+    pub(super) fn cut(&self, at: i64, first: i64) {
+        self.state().cut = (at, first);
     }
 
     pub(super) fn puts(&self) -> usize {
@@ -118,6 +127,10 @@ impl Neighbours {
 }
 
 impl State {
+    fn bounds(&self) -> Bounds {
+        Bounds { first: self.first, end: i64::try_from(self.log.len()).unwrap() }
+    }
+
     fn stored_to(&self) -> i64 {
         self.blocks.last().map_or(0, |row| row.last + 1)
     }
@@ -227,7 +240,7 @@ impl ReadPartition for Neighbours {
         if state.script.fails() {
             return Err(away());
         }
-        Ok(Bounds { first: 0, end: i64::try_from(state.log.len()).unwrap() })
+        Ok(state.bounds())
     }
 
     fn known_end(&self) -> Option<i64> {
@@ -249,9 +262,17 @@ impl ReadPartition for Neighbours {
         tokio::time::sleep(SOON).await;
         let found: Vec<_> = {
             let mut state = self.state();
+            if from >= state.cut.0 {
+                state.first = state.cut.1;
+            }
             let again = if state.script.fails() { 2 } else { 0 };
-            if again > 0 && state.script.below(2) == 0 {
-                return Err(away());
+            let outside = LogError::OutOfRange { partition: PARTITION, wanted: from, bounds: state.bounds() };
+            match state.script.below(3) {
+                _ if from < state.first => return Err(outside),
+                0 if again > 0 => return Err(away()),
+                // As where the log was cut between a look at its bounds and the reading.
+                1 if again > 0 => return Err(outside),
+                _ => {}
             }
             let fewer = if state.script.failing > 0 { state.script.below(limit.records as u64) } else { 0 };
             let most = limit.records - usize::try_from(fewer).unwrap();
