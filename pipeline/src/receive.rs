@@ -6,6 +6,7 @@ pub mod admission;
 mod body;
 mod frame;
 mod gate;
+mod idle;
 mod openapi;
 mod refusal;
 mod reply;

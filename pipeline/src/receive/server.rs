@@ -2,6 +2,7 @@
 //! their own, so that a connection never moves between cores.
 
 use super::Ingest;
+use super::idle::Activity;
 use super::refusal::Refusal;
 use super::unread::Unread;
 use crate::deadline::within;
@@ -17,7 +18,6 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -198,11 +198,15 @@ pub async fn requests<P: Publish>(
     ingest: &Arc<Ingest<P>>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let (begun, unread) = (AtomicBool::new(false), Arc::new(Unread::default()));
+    let (activity, unread) = (Activity::default(), Arc::new(Unread::default()));
     let service = service_fn(|request| {
-        begun.store(true, Ordering::Relaxed);
+        let under_way = activity.begin();
         let (ingest, unread) = (Arc::clone(ingest), Arc::clone(&unread));
-        async move { Ok::<_, Infallible>(ingest.answer(request, &unread).await) }
+        async move {
+            let answer = ingest.answer(request, &unread).await;
+            drop(under_way);
+            Ok::<_, Infallible>(answer)
+        }
     });
     let limits = &ingest.limits;
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -223,7 +227,7 @@ pub async fn requests<P: Publish>(
     let mut ends = FuturesUnordered::from_iter([async {
         tokio::select! {
             () = stop(&mut stopped) => End::Stopped,
-            () = silence(&begun, limits.head_timeout) => End::Silent,
+            () = activity.idle(limits.head_timeout) => End::Idle,
             () = unread.overdue() => End::Unread,
         }
     }]);
@@ -235,7 +239,12 @@ pub async fn requests<P: Publish>(
                 served.as_mut().graceful_shutdown();
                 served.await
             }
-            End::Silent => return,
+            End::Idle => {
+                // A client of HTTP/2 is told, so that it sends no request into a connection that ends.
+                served.as_mut().graceful_shutdown();
+                let _ = within(limits.head_timeout, served).await;
+                return;
+            }
             End::Unread => Err("the client did not read its answer in time".into()),
         },
     };
@@ -248,17 +257,8 @@ pub async fn requests<P: Publish>(
 /// What may end a connection from outside.
 enum End {
     Stopped,
-    Silent,
+    Idle,
     Unread,
-}
-
-/// Resolves when a connection has had no request within the time for a head. hyper's own time for heads begins only
-/// when it knows the protocol's version, for which it waits without end.
-async fn silence(begun: &AtomicBool, head_timeout: Duration) {
-    tokio::time::sleep(head_timeout).await;
-    if begun.load(Ordering::Relaxed) {
-        std::future::pending().await
-    }
 }
 
 /// Waits until the server is told to stop, or is gone.
