@@ -103,19 +103,14 @@ where
 
 /// Reads the dimension again whenever its file has changed. Runs until it is dropped.
 pub async fn watch_dimension(dimension: Arc<Dimension>, every: Duration, observed: Observed) {
-    let mut seen = dimension.changed_at();
     let metrics = &observed.metrics.enrich;
     let customers = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     metrics.enrich_customers.set(customers(dimension.current().len()));
     loop {
         tokio::time::sleep(every).await;
-        let changed = dimension.changed_at();
-        if changed == seen {
-            continue;
-        }
-        seen = changed;
-        match dimension.reload() {
-            Ok(()) => {
+        match dimension.look() {
+            Ok(false) => {}
+            Ok(true) => {
                 let count = dimension.current().len();
                 tracing::info!(customers = count, "the customers dimension was read again");
                 metrics.enrich_reloads.inc();

@@ -2,11 +2,11 @@
 //! Enrichment belongs to the rollups alone; the orders store keeps what was sent.
 
 use crate::order::Order;
+use crate::stamp::Stamp;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The state of an order that names none and whose customer is not in the dimension.
 pub const UNKNOWN: &str = "unknown";
@@ -93,8 +93,15 @@ pub fn enrich<'a>(order: &Order<'a>, customers: &'a Customers, categories: &Cate
 /// The dimension as processors see it, and the file that it comes from.
 #[derive(Debug)]
 pub struct Dimension {
-    file: Option<PathBuf>,
+    file: Option<Watched>,
     current: ArcSwap<Customers>,
+}
+
+/// A file, and what it was like when it was read last.
+#[derive(Debug)]
+struct Watched {
+    path: PathBuf,
+    seen: Mutex<Stamp>,
 }
 
 impl Dimension {
@@ -103,8 +110,9 @@ impl Dimension {
     /// # Errors
     /// Where the file cannot be read or is not as wanted.
     pub fn open(file: Option<PathBuf>) -> Result<Self, String> {
+        let file = file.map(|path| Watched { seen: Mutex::new(Stamp::of(&path)), path });
         let customers = match &file {
-            Some(path) => read_file(path)?,
+            Some(file) => read_file(&file.path)?,
             None => Customers::read(BUILT_IN)?,
         };
         Ok(Self { file, current: ArcSwap::from_pointee(customers) })
@@ -115,20 +123,18 @@ impl Dimension {
         self.current.load_full()
     }
 
-    /// When the file was changed last; `None` for the built-in mapping, or if the file is gone.
-    pub fn changed_at(&self) -> Option<SystemTime> {
-        self.file.as_ref().and_then(|path| path.metadata().ok()?.modified().ok())
-    }
-
-    /// Reads the file again.
+    /// Reads the file again if it has changed since it was read last, and says whether it had.
     ///
     /// # Errors
     /// As [`Dimension::open`]; the dimension stays as it was.
-    pub fn reload(&self) -> Result<(), String> {
-        if let Some(path) = &self.file {
-            self.current.store(Arc::new(read_file(path)?));
+    pub fn look(&self) -> Result<bool, String> {
+        let Some(Watched { path, seen }) = &self.file else { return Ok(false) };
+        let now = Stamp::of(path);
+        if std::mem::replace(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner), now) == now {
+            return Ok(false);
         }
-        Ok(())
+        self.current.store(Arc::new(read_file(path)?));
+        Ok(true)
     }
 }
 
@@ -197,12 +203,13 @@ mod tests {
             ("customer_id,state\nx,CA\n", "line: 2"),
         ] {
             std::fs::write(&path, broken).unwrap();
-            let error = dimension.reload().unwrap_err();
+            let error = dimension.look().unwrap_err();
             assert!(error.contains(complaint), "{error}");
+            assert_eq!(dimension.look(), Ok(false), "nothing new since then");
             assert_eq!(dimension.current().state(1), Some("WA"));
         }
         std::fs::write(&path, "customer_id,state\n1,OR\n").unwrap();
-        dimension.reload().unwrap();
+        assert_eq!(dimension.look(), Ok(true));
         assert_eq!(dimension.current().state(1), Some("OR"));
     }
 }

@@ -21,6 +21,7 @@ pub mod publish;
 pub mod rebuild;
 pub mod receive;
 pub mod rollup;
+mod stamp;
 pub mod store;
 pub mod time;
 pub mod validate;

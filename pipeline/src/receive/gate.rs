@@ -5,10 +5,11 @@ use super::tls::Identity;
 use super::tokens::{Tokens, bearer};
 use crate::config::Access;
 use crate::observe::access::{AccessMetrics, Watched};
+use crate::stamp::Stamp;
 use arc_swap::ArcSwap;
 use hyper::header::{AUTHORIZATION, HeaderMap};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
+use std::time::Duration;
 use tokio_rustls::TlsAcceptor;
 
 /// Who gets in. Without tokens everybody does, and without a certificate plain HTTP is spoken: that is the default.
@@ -108,17 +109,13 @@ struct Watching<T> {
     first: Vec<Stamp>,
 }
 
-/// By what a file's change is seen: when it was changed, and how long it is, since the clock of a file system may be
-/// coarser than two changes in a row.
-type Stamp = Option<(SystemTime, u64)>;
-
 impl<T> Watching<T> {
     fn open(
         what: Watched,
         files: Vec<PathBuf>,
         read: impl Fn() -> Result<T, String> + Send + Sync + 'static,
     ) -> Result<Self, String> {
-        let first = stamp(&files);
+        let first = stamps(&files);
         let current = ArcSwap::from_pointee(read()?);
         Ok(Self { what, files, read: Box::new(read), current, first })
     }
@@ -129,7 +126,7 @@ impl<T> Watching<T> {
 
     /// Reads the files again if they have changed since they were looked at last.
     fn look(&self, seen: &mut Vec<Stamp>, metrics: &AccessMetrics) {
-        let now = stamp(&self.files);
+        let now = stamps(&self.files);
         if now == *seen {
             return;
         }
@@ -155,7 +152,6 @@ impl<T> std::fmt::Debug for Watching<T> {
     }
 }
 
-fn stamp(files: &[PathBuf]) -> Vec<Stamp> {
-    let of = |path: &Path| path.metadata().ok().and_then(|found| Some((found.modified().ok()?, found.len())));
-    files.iter().map(|path| of(path)).collect()
+fn stamps(files: &[PathBuf]) -> Vec<Stamp> {
+    files.iter().map(|path| Stamp::of(path)).collect()
 }
