@@ -229,8 +229,10 @@ impl ClickHouseRollups {
 }
 
 /// What each insert asks for, beside its token. Asynchronous inserts, which the server defaults to, would be gathered
-/// with others and lose their token.
-const INSERT_SETTINGS: [(&str, &str); 2] = [("async_insert", "0"), ("insert_deduplicate", "1")];
+/// with others and lose their token. Since 26.x deduplicate_insert decides whether a token counts, and the other only where
+/// it leaves the choice.
+const INSERT_SETTINGS: [(&str, &str); 3] =
+    [("async_insert", "0"), ("insert_deduplicate", "1"), ("deduplicate_insert", "enable")];
 
 fn as_store_error(refused: bool, error: &clickhouse::error::Error) -> StoreError {
     let text = format!("{SERVER}: {error}");

@@ -39,6 +39,7 @@ fn the_settings_of_an_insert_take_effect() {
     // A table that copies what the server sees while it takes the insert.
     let see = "CREATE TABLE seen (name String, value String) ENGINE = MergeTree ORDER BY name";
     let view = "CREATE MATERIALIZED VIEW spy TO seen AS SELECT pair.1 AS name, pair.2 AS value FROM (SELECT arrayJoin([('async_insert', toString(getSetting('async_insert'))), \
+         ('deduplicate_insert', toString(getSetting('deduplicate_insert'))), \
          ('insert_deduplicate', toString(getSetting('insert_deduplicate'))), \
          ('insert_deduplication_token', toString(getSetting('insert_deduplication_token'))), \
          ('max_execution_time', toString(getSetting('max_execution_time')))]) AS pair \
@@ -52,6 +53,7 @@ fn the_settings_of_an_insert_take_effect() {
     let token = format!("{}-3-7-4", topic(&servers.config));
     let expected = [
         ("async_insert", "0"),
+        ("deduplicate_insert", "enable"),
         ("insert_deduplicate", "1"),
         ("insert_deduplication_token", &token),
         ("max_execution_time", "4"),
