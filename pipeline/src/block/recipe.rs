@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Counts up whenever the code comes to another verdict or another sum on the same record, so that builds that differ
 /// in it do not work side by side.
-const RULES: u32 = 1;
+const RULES: u32 = 2;
 
 /// All that decides what a block comes to, but for the dimension.
 #[derive(Clone, Debug)]

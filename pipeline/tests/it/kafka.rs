@@ -128,6 +128,29 @@ fn what_is_published_is_read_back_from_the_partition_of_its_key() {
 }
 
 #[test]
+fn a_record_that_says_it_was_received_in_another_age_was_received_when_kafka_says() {
+    let cluster = Cluster::start(&[]);
+    block_on(async {
+        let log = cluster.log();
+        let before = pipeline::time::now() / 1_000_000 * 1_000_000;
+        let mut sent = records((0..3).map(|n| format!("age-{n}")));
+        for (record, received_at) in sent.iter_mut().zip([-5, 0, i64::MAX]) {
+            record.received_at = received_at;
+        }
+        assert_eq!(log.publish(sent).wait().await, Deliveries::All(Delivery::Durable));
+        let mut consumer = cluster.join();
+        let mut seen = 0;
+        for mut reader in assigned(&mut consumer).await {
+            for record in read_all(&mut reader, 0).await {
+                assert!((before..=pipeline::time::now()).contains(&record.received_at), "{record:?}");
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, 3);
+    });
+}
+
+#[test]
 fn a_read_waits_for_records_and_ends_without_them() {
     let cluster = Cluster::start(&[]);
     block_on(async {

@@ -2,9 +2,14 @@
 
 use crate::log::kafka::native::Message;
 use crate::log::{LogRecord, ReadLimit};
+use crate::order;
 use bytes::Bytes;
 use rdkafka::error::RDKafkaErrorCode;
 use std::ops::Range;
+
+/// When a record can have been received, in nanoseconds of Unix time: from 2000 up to 2100. A foreign producer may have
+/// written anything; outside of it, its header is not believed.
+const RECEIVED: Range<i64> = order::MIN_CREATED_AT..4_102_444_800_000_000_000;
 
 /// Records as they are read: keys and values lie in one buffer, so that a batch is one allocation, and librdkafka's own
 /// buffer, which a single message pins whole, is let go at once.
@@ -73,11 +78,12 @@ impl Batch {
         (self.next, self.at_end) = (message.offset() + 1, false);
         let instant = |name| std::str::from_utf8(message.header(name)?).ok()?.parse().ok();
         let own_time = || message.timestamp().unwrap_or_default().saturating_mul(1_000_000);
+        let received_at = instant(c"received_at").filter(|at| RECEIVED.contains(at));
         let row = Row {
             offset: message.offset(),
             key: message.key().map(|key| self.keep(key)),
             value: self.keep(message.value()),
-            received_at: instant(c"received_at").unwrap_or_else(own_time),
+            received_at: received_at.unwrap_or_else(|| own_time().clamp(RECEIVED.start, RECEIVED.end - 1)),
             due_at: instant(c"due_at"),
         };
         self.rows.push(row);
