@@ -118,7 +118,10 @@ impl<P: Publish> Ingest<P> {
         let form = form(&head.headers)?;
         let encoding = encoding(&head.headers)?;
         let mut origin = origin(&head.headers)?;
-        let bytes = body::read(body, encoding, &self.limits, &mut admitted, metrics).await?;
+        let how = (head.version, encoding);
+        // Its values are slices of the buffer that they were read into, like the body, and are not needed any more.
+        drop(head);
+        let bytes = body::read(body, how, &self.limits, &mut admitted, metrics).await?;
         if self.gate.is_tls() {
             metrics.copied(Copied::Decrypted).inc_by(bytes.len() as u64);
         }

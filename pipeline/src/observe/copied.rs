@@ -7,10 +7,12 @@ pub enum Copied {
     Pieces,
     /// The body was compressed.
     Decompressed,
+    /// The body was a small part of a buffer of HTTP/2, which it would have kept whole.
+    Unpinned,
     /// The body came over TLS, which decrypts into a buffer of its own.
     Decrypted,
 }
 
 impl Copied {
-    pub(super) const TAGS: [&'static str; 3] = ["pieces", "decompressed", "decrypted"];
+    pub(super) const TAGS: [&'static str; 4] = ["pieces", "decompressed", "unpinned", "decrypted"];
 }

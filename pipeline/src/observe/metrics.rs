@@ -41,7 +41,7 @@ pub struct Metrics {
     pub receive_in_flight_bytes: Gauge,
     pub receive_in_flight_requests: Gauge,
     pub access: AccessMetrics,
-    copied: Counters<3>,
+    copied: Counters<4>,
     orders: Counters<4>,
     rejections: Counters<{ Reason::ALL.len() }>,
     refusals: Family<Label, Counter>,

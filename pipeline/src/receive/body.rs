@@ -7,12 +7,18 @@ use crate::deadline::within;
 use crate::observe::metrics::{Copied, Metrics};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use hyper::Version;
 use hyper::body::{Body, Incoming};
 use std::io::Read;
 
 /// The most members of a gzip body. Each costs microseconds, and in 8 MiB there is room for 400,000 empty ones, which
 /// would hold up a serving thread for a second. A compressor that works in blocks makes 128 members of 8 MiB.
 const MAX_MEMBERS: usize = 1_024;
+
+/// A shorter body of HTTP/2 is copied. A connection reads many of them into buffers of 8 KiB and more, and whatever frames
+/// lie between them, so that each could keep a buffer for itself. A body of HTTP/1 keeps no more than the one buffer that
+/// its connection has anyway (docs/adr/0004-what-a-request-keeps-in-memory.md).
+const UNPINNED: usize = 8 << 10;
 
 /// How a body is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +34,7 @@ pub(super) enum Encoding {
 /// The refusal to answer with.
 pub(super) async fn read(
     body: Incoming,
-    encoding: Encoding,
+    (version, encoding): (Version, Encoding),
     limits: &config::Receive,
     admitted: &mut Admitted,
     metrics: &Metrics,
@@ -41,6 +47,10 @@ pub(super) async fn read(
     }
     let collected = within(limits.body_timeout, collect(body, most, admitted, metrics));
     let bytes = collected.await.map_err(|_| Refusal::BodyTimeout)??;
+    if encoding == Encoding::Identity && version == Version::HTTP_2 && bytes.len() < UNPINNED {
+        metrics.copied(Copied::Unpinned).inc_by(bytes.len() as u64);
+        return Ok(Bytes::copy_from_slice(&bytes));
+    }
     if encoding == Encoding::Identity {
         return Ok(bytes);
     }

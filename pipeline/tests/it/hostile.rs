@@ -6,6 +6,7 @@ mod attacks;
 mod bytes;
 mod flood;
 mod heavy;
+mod http2;
 mod orders;
 mod requests;
 mod send;

@@ -1,13 +1,11 @@
 //! Slow clients: those that never say what they want, and those that never read what they are told.
 
 use super::bytes::{good, post};
+use super::http2::{PREFACE, over_http2};
 use super::send::Connection;
 use crate::support::{Pipeline, eventually};
 use rustix::net::sockopt::set_socket_recv_buffer_size;
-use std::io::{Read, Write};
 use std::time::Duration;
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 #[test]
 fn a_client_that_does_not_finish_a_head_is_cut_off_however_little_it_sent() {
@@ -70,62 +68,6 @@ fn answers_that_nobody_reads_count_as_in_flight_and_are_cut_off() {
     assert_eq!(pipeline.post(&good("after")).status, 202, "there is room again");
     assert!(pipeline.metric("tillflow_receive_connection_errors_total") > 0.0);
     open.clear();
-}
-
-#[test]
-fn a_connection_of_http2_that_asks_nothing_more_is_ended_although_its_client_answers_pings() {
-    let dir = tempfile::tempdir().unwrap();
-    let pipeline = Pipeline::start(dir.path(), &["receive.head_timeout=1s"]);
-    let mut connection = Connection::open(pipeline.orders);
-    connection.write(PREFACE);
-    connection.write(&over_http2(good("once").as_bytes(), 0xffff));
-    let (mut stream, mut pings, mut head) = (connection.stream(), 0, [0; 9]);
-    while stream.read_exact(&mut head).is_ok() {
-        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
-        stream.read_exact(&mut payload).unwrap();
-        const ACK: u8 = 1;
-        let answer = match (head[3], head[4] & ACK) {
-            (SETTINGS, 0) => frame(SETTINGS, ACK, 0, &[]),
-            (PING, 0) => frame(PING, ACK, 0, &payload),
-            _ => continue,
-        };
-        pings += usize::from(head[3] == PING);
-        stream.write_all(&answer).unwrap();
-    }
-    assert!(pings > 0, "it was alive");
-    eventually("the connection is ended", || pipeline.metric("tillflow_receive_connections") == 0.0);
-    assert_eq!(pipeline.metric("tillflow_receive_orders_total{outcome=\"accepted\"}"), 1.0);
-}
-
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-
-fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags, 0, 0, 0, stream], payload].concat()
-}
-
-/// The same request as frames of HTTP/2, by a client with such a window for each answer. Where that is nothing, the
-/// connection is never blocked but the answer can never be sent.
-fn over_http2(body: &[u8], window: u16) -> Vec<u8> {
-    // Method POST and scheme http from the static table; authority, path and content type as literals.
-    let mut head = vec![0x83, 0x86];
-    for (name, value) in
-        [(&[0x01][..], "t"), (&[0x04], "/v1/orders"), (&[0x0f, 0x10], "application/x-ndjson")]
-    {
-        head.extend(name);
-        head.push(u8::try_from(value.len()).unwrap());
-        head.extend(value.bytes());
-    }
-    const END_OF_HEAD: u8 = 4;
-    let [high, low] = window.to_be_bytes();
-    let mut bytes = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, high, low]);
-    bytes.extend(frame(1, END_OF_HEAD, 1, &head));
-    let mut pieces = body.chunks(16_000).peekable();
-    while let Some(piece) = pieces.next() {
-        bytes.extend(frame(0, u8::from(pieces.peek().is_none()), 1, piece));
-    }
-    bytes
 }
 
 #[test]
