@@ -44,6 +44,13 @@ impl Asked {
             if matches!(plan.profile, Some(Profile::Replay { .. })) {
                 bail!("replay the gaps of orders without orders: give --data");
             }
+            // Each body would count as that many orders, and be sent that much more seldom.
+            if plan.batch != 1 {
+                bail!(
+                    "send {} orders a request: these bodies are no orders, so the batch must be 1",
+                    plan.batch
+                );
+            }
             return Ok(Self { plan, bodies, about, calibration, payload: None });
         }
         let (payload, seed) = orders(args, workload.as_ref(), &mut plan, seed)?;

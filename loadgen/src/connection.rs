@@ -101,6 +101,11 @@ impl Connection {
         Self { target: Rc::clone(&self.target), sender: None, shared: Rc::clone(&self.shared), ..*self }
     }
 
+    /// True from its opening until it is known to be closed.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.sender.is_some()
+    }
+
     /// Waits until the connection can take a request, and opens it if it is not open.
     pub(crate) async fn ready(&mut self) -> Result<(), Trouble> {
         let still_open = match &mut self.sender {

@@ -24,7 +24,40 @@ const BAR_WIDTH: usize = 40;
 pub struct Live {
     show: Show,
     /// The first ends the schedule, the second the retries.
-    interrupts: Arc<AtomicUsize>,
+    interrupts: Interrupts,
+}
+
+/// How often Ctrl-C was pressed since this was made. Whoever listens is told, so there may be several.
+pub struct Interrupts(Arc<AtomicUsize>);
+
+impl Interrupts {
+    /// Begins to listen, to the end of the process, which Ctrl-C does not end any more.
+    ///
+    /// # Errors
+    /// Where the signal cannot be listened for.
+    pub fn listen() -> io::Result<Self> {
+        let interrupts = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&interrupts);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        // The signal is taken from now on, before the thread gets to run.
+        let mut interrupt = {
+            let _in_runtime = runtime.enter();
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?
+        };
+        thread::Builder::new().name("ctrl-c".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                while interrupt.recv().await.is_some() {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        })?;
+        Ok(Self(interrupts))
+    }
+
+    /// How often, so far.
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,21 +73,7 @@ impl Live {
     /// # Errors
     /// Where the signal cannot be listened for.
     pub fn start(progress: bool) -> io::Result<Self> {
-        let interrupts = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&interrupts);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        // It ends with the process. The signal is taken from now on, before the thread gets to run.
-        let mut interrupt = {
-            let _in_runtime = runtime.enter();
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?
-        };
-        thread::Builder::new().name("ctrl-c".to_owned()).spawn(move || {
-            runtime.block_on(async {
-                while interrupt.recv().await.is_some() {
-                    counted.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-        })?;
+        let interrupts = Interrupts::listen()?;
         let show = match (io::stderr().is_terminal(), progress) {
             (true, _) => Show::View,
             (false, true) => Show::Lines,
@@ -76,11 +95,7 @@ impl Live {
                 drawn_lines = if self.show == Show::View { text.lines().count() } else { 0 };
             }
             let needed = if progress.phase == Phase::Retry { 2 } else { 1 };
-            if self.interrupts.load(Ordering::Relaxed) >= needed {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            if self.interrupts.count() >= needed { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         }
     }
 }
@@ -140,7 +155,8 @@ fn line(progress: &Progress, sent_per_second: f64, latency: &Histogram<u32>) -> 
         progress.requests_under_way,
         at(latency, 0.5),
         at(latency, 0.99),
-        counts.sent - counts.accepted,
+        // The two are shown one after the other, and more may be accepted by then.
+        counts.sent.saturating_sub(counts.accepted),
     )
 }
 
@@ -235,5 +251,13 @@ mod tests {
         assert!(line.contains("backlog 10  under way 5") && line.lines().count() == 1, "{line}");
         let retry = Second::new().add(&progress(1_000, Phase::Retry), Show::View).unwrap();
         assert!(retry.contains("2 failed, 0 unknown"), "{retry}");
+    }
+
+    #[test]
+    fn orders_that_are_accepted_while_the_counts_are_read_do_no_harm() {
+        let counts = Counts { sent: 20, accepted: 21, ..Counts::default() };
+        let progress = Progress { counts, ..progress(1_000, Phase::Schedule) };
+        let line = Second::new().add(&progress, Show::Lines).unwrap();
+        assert!(line.ends_with("not accepted 0\n"), "{line}");
     }
 }

@@ -1,11 +1,11 @@
 //! The running generator as Prometheus metrics, so that a dashboard shows the load beside what it does.
 
 use std::fmt::Write as _;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
@@ -16,8 +16,10 @@ use crate::measure::Recent;
 const BOUNDS: [f64; 14] =
     [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
 const NANOS_PER_SECOND: f64 = 1e9;
-/// A scraper that does not send its request in this time is not waited for.
+/// A scraper that does not send all of its request in this time is not waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// No more of a request is read, in bytes; what a scraper sends is far shorter.
+const LONGEST_REQUEST: u64 = 8 << 10;
 
 /// What is shown, and the thread that shows it until the process ends.
 pub struct Metrics {
@@ -88,11 +90,29 @@ impl Metrics {
     }
 }
 
+/// Reads until a deadline, however many reads it takes. There is one thread for all scrapers, and one of them that sends a
+/// byte now and then must not keep it.
+struct Until<'s> {
+    stream: &'s TcpStream,
+    deadline: Instant,
+}
+
+impl Read for Until<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        self.stream.read(buffer)
+    }
+}
+
 /// One request a connection, whatever it asks for.
 fn answer(stream: TcpStream, text: &str) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut lines = BufReader::new(&stream).lines();
+    let request = Until { stream: &stream, deadline: Instant::now() + PATIENCE };
+    let mut lines = BufReader::new(request.take(LONGEST_REQUEST)).lines();
     while let Some(line) = lines.next().transpose()? {
         if line.is_empty() {
             break;
@@ -213,49 +233,4 @@ fn histogram(out: &mut String, name: &str, help: &str, buckets: &Buckets) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::gauges::Counts;
-    use crate::measure::Instants;
-    use std::io::Read;
-
-    #[test]
-    fn a_scraper_reads_what_the_observer_was_told() {
-        let metrics = Metrics::serve("127.0.0.1:0".parse().unwrap()).unwrap();
-        let mut recent = Recent::new();
-        recent.record(Instants { due_ns: 0, sent_ns: 50_000, reply_ns: 3_000_000 }, 2);
-        for _ in 0..2 {
-            metrics.observe(&Progress {
-                started_at: 0,
-                phase: Phase::Schedule,
-                elapsed: Duration::from_secs(3),
-                length: Duration::from_secs(10),
-                due: 7,
-                rate: 2.5,
-                statuses: [(202, 3), (503, 1)].into(),
-                counts: Counts { sent: 4, accepted: 3, failed: 1, ..Counts::default() },
-                requests_under_way: 1,
-                recent: recent.clone(),
-            });
-        }
-        let mut stream = TcpStream::connect(metrics.address).unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).unwrap();
-        for line in [
-            "HTTP/1.1 200 OK\r",
-            "loadgen_phase{phase=\"schedule\"} 1",
-            "loadgen_asked_orders_per_second 2.5",
-            "loadgen_orders_total{outcome=\"failed\"} 1",
-            "loadgen_replies_total{status=\"503\"} 1",
-            "loadgen_backlog_orders 3",
-            "# TYPE loadgen_response_seconds histogram",
-            "loadgen_response_seconds_bucket{le=\"0.0025\"} 0",
-            "loadgen_response_seconds_bucket{le=\"0.005\"} 4",
-            "loadgen_delay_seconds_bucket{le=\"0.0001\"} 4",
-            "loadgen_response_seconds_count 4",
-        ] {
-            assert!(reply.lines().any(|read| read == line.trim_end()), "{line} is not in {reply}");
-        }
-    }
-}
+mod tests;

@@ -53,7 +53,7 @@ pub struct RunReport {
     pub failed: u64,
     /// Orders by their last outcome.
     pub unknown: u64,
-    /// Orders that were sent again after the schedule.
+    /// Sendings of orders beyond their first, after the schedule: an order that was sent again twice counts twice.
     pub retried: u64,
     /// Orders by the outcome of their first sending, which is what the latencies are of.
     pub first: FirstOutcomes,
@@ -77,9 +77,9 @@ pub struct RunReport {
     pub fingerprint: String,
     /// How late the timer woke the generator.
     pub timer_error_us: TimerError,
-    /// CPU time of the generator's threads while the schedule was kept.
+    /// CPU time of the generator's threads from the start of the schedule to its last reply.
     pub cpu_seconds: f64,
-    /// The share of its time in which the busiest thread computed.
+    /// The share of the schedule's time in which the busiest thread computed; a closed loop's ends with its last reply.
     pub cpu_share: f64,
     /// What the generator can do on this machine, where that was measured.
     pub calibration: Option<Calibration>,

@@ -23,7 +23,7 @@ pub struct RunResult {
     pub counts: Counts,
     /// Orders by the outcome of their first sending.
     pub first: Counts,
-    /// Orders that were sent again after the schedule, each counted once.
+    /// Sendings of orders beyond their first, after the schedule: an order that was sent again twice counts twice.
     pub retried: u64,
     /// Orders a second that were asked for.
     pub offered_per_second: f64,
@@ -51,10 +51,10 @@ pub struct RunResult {
     pub followed: bool,
     /// Requests that were due and had to wait for the limit on requests under way; their delay says how long.
     pub limited: u64,
-    /// CPU time of the generator's threads while the schedule was kept.
+    /// CPU time of the generator's threads from the start of the schedule to its last reply.
     pub cpu: Duration,
-    /// The share of its time in which the busiest thread computed, without the time in which it only looked at the
-    /// clock.
+    /// The share of the schedule's time in which the busiest thread computed, without the time in which it only looked at
+    /// the clock. A closed loop's time ends with its last reply.
     pub cpu_share: f64,
     /// Why the run is not valid; empty if it is.
     pub reasons: Vec<String>,

@@ -48,8 +48,8 @@ pub(crate) struct Retry {
 /// What came of the retries.
 #[derive(Default)]
 pub(crate) struct Retried {
-    /// Orders that were sent again at least once.
-    pub(crate) orders: u64,
+    /// Sendings of orders beyond their first: an order that went out again twice counts twice.
+    pub(crate) sendings: u64,
     pub(crate) reasons: Reasons,
 }
 
@@ -77,11 +77,11 @@ pub(crate) fn settle(
             timeout: retry.timeout,
             deadline: now + retry.retry_for,
             target: Rc::new(retry.target),
-            pause_until: Cell::new(now + retry.not_before),
+            pause_until: Cell::new(now + retry.not_before.min(retry.retry_for)),
             pause: Cell::new(FIRST_PAUSE),
             stopped: Cell::new(false),
             waiting: RefCell::default(),
-            touched: RefCell::new(vec![false; outcomes.len()]),
+            sendings: Cell::new(0),
             outcomes: RefCell::new(std::mem::take(outcomes)),
             reasons: RefCell::default(),
         });
@@ -117,8 +117,7 @@ pub(crate) fn settle(
             loop_.pause.set(LONGEST_PAUSE.min(loop_.pause.get() * 2));
         }
         *outcomes = loop_.outcomes.take();
-        let touched = loop_.touched.borrow().iter().filter(|touched| **touched).count();
-        Ok(Retried { orders: touched as u64, reasons: loop_.reasons.take() })
+        Ok(Retried { sendings: loop_.sendings.get(), reasons: loop_.reasons.take() })
     })
 }
 
@@ -162,7 +161,7 @@ struct Loop {
     pause: Cell<Duration>,
     stopped: Cell<bool>,
     waiting: RefCell<VecDeque<Group>>,
-    touched: RefCell<Vec<bool>>,
+    sendings: Cell<u64>,
     outcomes: RefCell<Vec<Option<Outcome>>>,
     reasons: RefCell<Reasons>,
 }
@@ -172,9 +171,10 @@ impl Loop {
         self.stopped.get() || Instant::now() >= self.deadline
     }
 
-    /// Sends nothing for this long.
+    /// Sends nothing for this long, or to the end of all retries, whatever a server asks for.
     fn pause(&self, pause: Duration) {
-        self.pause_until.set(self.pause_until.get().max(Instant::now() + pause));
+        let until = Instant::now().checked_add(pause).map_or(self.deadline, |until| until.min(self.deadline));
+        self.pause_until.set(self.pause_until.get().max(until));
     }
 
     /// One connection's part of a round.
@@ -227,12 +227,9 @@ impl Loop {
         let mut outcomes = self.outcomes.borrow_mut();
         let places = outcomes.iter_mut().skip(group.first).take(group.orders);
         verdict.settle(places, &mut self.reasons.borrow_mut());
-        self.touched
-            .borrow_mut()
-            .iter_mut()
-            .skip(group.first)
-            .take(group.orders)
-            .for_each(|seen| *seen = true);
+        if sent.get() {
+            self.sendings.set(self.sendings.get() + group.orders as u64);
+        }
     }
 }
 

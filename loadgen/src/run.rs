@@ -108,8 +108,7 @@ pub fn run(
         limited += shard.limited;
         retry_at_ns = retry_at_ns.max(shard.retry_at_ns);
         cpu += shard.cpu;
-        let computed = shard.cpu.saturating_sub(shard.spun).as_secs_f64();
-        cpu_share = cpu_share.max(computed / shard.took.as_secs_f64().max(f64::MIN_POSITIVE));
+        cpu_share = cpu_share.max(shard.cpu_share);
         shard.statuses.iter().for_each(|(status, replies)| *statuses.entry(*status).or_default() += replies);
         gather(&mut outcomes, &shard.outcomes, &schedule, thread, threads);
     }
@@ -164,7 +163,7 @@ pub fn run(
         due,
         counts: retry::counts(&outcomes),
         first,
-        retried: retried.orders,
+        retried: retried.sendings,
         // Of a schedule that was broken off, and whose rate changes, the part that was kept was asked for.
         offered_per_second: if broken_off_ns.is_none() || schedule.is_level() {
             schedule.rate()

@@ -71,10 +71,8 @@ pub(crate) struct Yield {
     pub(crate) retry_at_ns: u64,
     /// The CPU time of the thread, from the start of the schedule to its last reply.
     pub(crate) cpu: Duration,
-    /// Of this the time in which it only looked at the clock.
-    pub(crate) spun: Duration,
-    /// The time from the start of the schedule to its last reply.
-    pub(crate) took: Duration,
+    /// The share of the schedule's time in which the thread computed, and did not only look at the clock.
+    pub(crate) cpu_share: f64,
 }
 
 /// Runs one share of the schedule on the calling thread. It opens its connections, says so through `ready`, and starts
@@ -129,7 +127,7 @@ pub(crate) fn run(
         // The clock says 0 until the start, and what is due at 0 must not be sent before it.
         Timer::new(clock)?.wait_until(1).await?;
         let cpu_before = thread_cpu();
-        shard.send_all(connections).await?;
+        let cpu_share = shard.send_all(connections, cpu_before).await?;
         let cpu = thread_cpu().saturating_sub(cpu_before);
         shard.show();
         let found = shard.exchanges.found.replace(Found::new(false));
@@ -143,8 +141,7 @@ pub(crate) fn run(
             broken_off_ns: shard.broken_off_ns.get(),
             retry_at_ns: shard.exchanges.retry_at_ns.get(),
             cpu,
-            spun: Duration::from_nanos(shard.turns.spun_ns()),
-            took: Duration::from_nanos(clock.now_ns()),
+            cpu_share,
         }))
     })
 }
@@ -164,21 +161,41 @@ struct Shard {
 }
 
 impl Shard {
-    /// Sends what is due until the schedule has ended and the last reply is there.
-    async fn send_all(self: &Rc<Self>, connections: Vec<Connection>) -> io::Result<()> {
+    /// Sends what is due until the schedule has ended and the last reply is there, and returns the share of the
+    /// schedule's time in which the thread computed.
+    async fn send_all(
+        self: &Rc<Self>,
+        connections: Vec<Connection>,
+        cpu_before: Duration,
+    ) -> io::Result<f64> {
         let mut tasks = JoinSet::new();
         for (number, connection) in connections.into_iter().enumerate() {
             tasks.spawn_local(Rc::clone(self).serve(number, connection));
         }
         let sweep = tokio::task::spawn_local(Rc::clone(self).sweep());
         let late = |ns| self.exchanges.found.borrow_mut().measures.record_timer_error(ns);
-        let dispatched = if self.exchanges.closed_loop { Ok(()) } else { self.turns.dispatch(late).await };
+        let closed_loop = self.exchanges.closed_loop;
+        let dispatched = if closed_loop { Ok(()) } else { self.turns.dispatch(late).await };
+        // All is due now. Whoever only waits for replies is idle, and one that never comes would make a busy thread look so.
+        let kept = (!closed_loop).then(|| self.cpu_share(cpu_before));
         if dispatched.is_err() {
             self.turns.close();
         }
         while tasks.join_next().await.is_some() {}
         sweep.abort();
-        dispatched
+        dispatched.map(|()| kept.unwrap_or_else(|| self.cpu_share(cpu_before)))
+    }
+
+    /// The share of the time so far in which the thread computed, without the time in which it only looked at the clock.
+    fn cpu_share(&self, cpu_before: Duration) -> f64 {
+        let used = thread_cpu().saturating_sub(cpu_before);
+        let computed = used.saturating_sub(Duration::from_nanos(self.turns.spun_ns()));
+        let mut time = Duration::from_nanos(self.clock.now_ns());
+        if !self.exchanges.closed_loop && self.broken_off_ns.get().is_none() {
+            // The last request is due before the schedule is over; of a schedule of one, at its very beginning.
+            time = time.max(self.turns.schedule.schedule().length());
+        }
+        computed.as_secs_f64() / time.as_secs_f64().max(f64::MIN_POSITIVE)
     }
 
     /// One connection: takes requests one after the other until there are no more.

@@ -52,6 +52,45 @@ fn a_file_has_at_most_400_lines_and_the_long_ones_only_get_shorter() {
     none(complaints);
 }
 
+/// A test whose file no module names passes for ever.
+#[test]
+fn every_file_is_compiled() {
+    let all: Vec<Source> = rust().collect();
+    let declares = |source: &Source, name: &str| {
+        source.text.lines().any(|line| {
+            line.strip_suffix(&format!("mod {name};"))
+                .is_some_and(|before| matches!(before.trim(), "" | "pub" | "pub(crate)" | "pub(super)"))
+        })
+    };
+    let mut complaints = Vec::new();
+    for Source { path, .. } in &all {
+        let (folder, file) = path.rsplit_once('/').unwrap();
+        // Cargo finds these by itself.
+        let found = ["/src/bin", "/tests", "/benches", "/fuzz", "/fuzz_targets"]
+            .iter()
+            .any(|kind| folder.ends_with(kind));
+        if found || matches!(file, "main.rs" | "lib.rs" | "build.rs") {
+            continue;
+        }
+        let (folder, name) = match file {
+            "mod.rs" => folder.rsplit_once('/').unwrap(),
+            file => (folder, file.trim_end_matches(".rs")),
+        };
+        let parents = ["", "/mod", "/main", "/lib"].map(|parent| format!("{folder}{parent}.rs"));
+        let by_place = || all.iter().any(|source| parents.contains(&source.path) && declares(source, name));
+        // Or some module says where it lies.
+        let by_path = || {
+            all.iter().any(|source| {
+                ['/', '"'].iter().any(|before| source.text.contains(&format!("{before}{file}\"]")))
+            })
+        };
+        if !by_place() && !by_path() {
+            complaints.push(format!("{path}: no module names it, so it is never compiled"));
+        }
+    }
+    none(complaints);
+}
+
 #[test]
 fn no_file_and_no_module_has_a_name_that_says_nothing() {
     let mut complaints = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::io;
 use std::rc::Rc;
 
 use pipeline::outcomes::Outcome;
@@ -99,6 +100,11 @@ impl Exchanges {
             sent_ns,
             reply_ns: self.clock.now_ns(),
         });
+        let result = match result {
+            // A request may wait for less than an opening may take, or for another stream's: still none was opened.
+            None if !connection.is_open() => Some(Err(Trouble::NotOpened(io::ErrorKind::TimedOut.into()))),
+            result => result,
+        };
         if result.is_none() {
             connection.close();
         }

@@ -112,7 +112,7 @@ fn a_run_that_is_not_valid_ends_with_1_and_one_that_cannot_be_with_2() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("10 orders are still unknown"));
     assert_eq!(output.status.code(), Some(1));
 
-    let output = loadgen(&["run", "--url", "https://127.0.0.1/"]);
+    let output = loadgen(&["run", "--url", "ftp://127.0.0.1/"]);
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("loadgen: failed to prepare the target"));
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(loadgen(&["run", "--url", &url, "--duration", "ten"]).status.code(), Some(2));

@@ -58,6 +58,7 @@ fn what_cannot_be_run_exits_with_2_and_says_why() {
         (&["--url", "http://127.0.0.1:1/", "--workload", "/no/such"], "read the workload /no/such"),
         (&["--url", "https://127.0.0.1:1/", "--ca", "/no/such", "--no-body"], "prepare TLS"),
         (&["--url", "http://127.0.0.1:1/", "--malformed", "2"], "from 0 to 1"),
+        (&["--url", "http://127.0.0.1:1/", "--method", "GET", "--batch", "20"], "the batch must be 1"),
     ] {
         let output = loadgen(&[&["run"], arguments].concat());
         let text = String::from_utf8(output.stderr).unwrap();

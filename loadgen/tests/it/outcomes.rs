@@ -125,7 +125,8 @@ fn an_invalid_order_is_rejected_for_good_and_its_reason_counted() {
 
 #[test]
 fn orders_that_are_to_come_later_do_so_after_the_time_the_server_asked_for() {
-    let (url, log) = start(|got| if got.number < 50 { Answer::Later(429) } else { Answer::Reply(202, "") });
+    let (url, log) =
+        start(|got| if got.number < 50 { Answer::Later(429, 1) } else { Answer::Reply(202, "") });
     let begun = Instant::now();
     let result = run_and_check(&plan(&url));
     assert_eq!((result.first.failed, result.counts.accepted, result.retried), (50, 200, 50));
@@ -138,11 +139,22 @@ fn orders_that_are_to_come_later_do_so_after_the_time_the_server_asked_for() {
 }
 
 #[test]
+fn a_server_that_asks_to_be_left_alone_for_ever_is_left_alone_until_retries_end() {
+    let (url, _) =
+        start(|got| if got.number == 0 { Answer::Later(429, u64::MAX) } else { Answer::Reply(202, "") });
+    let retry_for = Duration::from_secs(1);
+    let result = run_and_check(&Plan { retry_for, ..plan(&url) });
+    assert_eq!((result.counts.accepted, result.counts.failed, result.retried), (199, 1, 0));
+}
+
+#[test]
 fn a_connection_that_breaks_leaves_its_order_unknown_until_it_is_sent_again() {
-    let (url, _) = start(|got| if got.number % 10 == 3 { Answer::Hangup } else { Answer::Reply(202, "") });
+    let (url, log) = start(|got| if got.number % 10 == 3 { Answer::Hangup } else { Answer::Reply(202, "") });
     let result = run_and_check(&plan(&url));
     assert_eq!(result.first.unknown, 20);
-    assert_eq!((result.counts.accepted, result.retried), (200, 20));
+    // Two of the twenty repeats meet the same fate and go out a third time: each sending counts.
+    let sendings = log.lock().unwrap().len() as u64;
+    assert_eq!((result.counts.accepted, result.retried, sendings), (200, 22, 222));
     assert!(result.failures["connection_lost"] >= 20);
     assert!(settled(&result), "{:?}", result.reasons);
 }
@@ -163,6 +175,16 @@ fn a_request_without_a_reply_is_given_up_and_its_time_counts() {
     assert_eq!((result.first.unknown, result.failures["timeout"]), (2, 2));
     assert_eq!((result.counts.accepted, result.retried), (200, 2));
     assert!(u128::from(result.latencies.response.max()) >= timeout.as_nanos());
+}
+
+#[test]
+fn a_reply_that_never_comes_does_not_make_a_busy_generator_look_idle() {
+    let (url, _) = start(|got| if got.number == 0 { Answer::Silence } else { Answer::Reply(202, "") });
+    let timeout = Duration::from_secs(4);
+    let result = run_and_check(&Plan { timeout, retry_for: Duration::ZERO, ..plan(&url) });
+    // It worked for the 0.2 s of the schedule, and waited for all the others.
+    let thinned = result.cpu.as_secs_f64() / timeout.as_secs_f64();
+    assert!(result.cpu_share > 2.0 * thinned, "{} {thinned}", result.cpu_share);
 }
 
 #[test]

@@ -35,8 +35,8 @@ impl Got {
 /// What the server does with a request.
 pub(crate) enum Answer {
     Reply(u16, &'static str),
-    /// With `Retry-After: 1`.
-    Later(u16),
+    /// With `Retry-After` of so many seconds.
+    Later(u16, u64),
     /// Accept, and close the connection after the reply.
     AcceptAndClose,
     /// Close the connection without a reply.
@@ -80,8 +80,10 @@ async fn serve(
     log: &Log,
     answer: &(impl Fn(&Got) -> Answer + Sync),
 ) -> Result<Response<Full<Bytes>>, &'static str> {
-    let header = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
-    let (content_type, due_at) = (header("content-type"), header("tillflow-due-at").parse().unwrap());
+    let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+    let content_type = header("content-type").unwrap();
+    // Orders alone say when they were due.
+    let due_at = header("tillflow-due-at").map_or(0, |due_at| due_at.parse().unwrap());
     let body = request.into_body().collect().await.map_err(|_| "the client left")?.to_bytes();
     let got = {
         let mut log = log.lock().unwrap();
@@ -93,7 +95,9 @@ async fn serve(
     let reply = Response::builder();
     let reply = match answer(&got) {
         Answer::Reply(status, body) => reply.status(status).body(Full::from(body)),
-        Answer::Later(status) => reply.status(status).header("retry-after", "1").body(Full::default()),
+        Answer::Later(status, seconds) => {
+            reply.status(status).header("retry-after", seconds).body(Full::default())
+        }
         Answer::AcceptAndClose => reply.status(202).header("connection", "close").body(Full::default()),
         Answer::Hangup => return Err("as told"),
         Answer::Silence => match std::future::pending::<Infallible>().await {},

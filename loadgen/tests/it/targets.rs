@@ -1,7 +1,10 @@
 //! Any HTTP target: each protocol and each way to it, seen from the server.
 
 use std::collections::BTreeSet;
+use std::io;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -107,6 +110,45 @@ fn a_certificate_that_is_not_trusted_fails_and_is_ignored_only_on_request() {
     assert_eq!(server.seen().len(), 0);
     plan.tls = Tls::Insecure;
     assert_eq!(sent(&plan, body()).counts.accepted, REQUESTS as u64);
+}
+
+/// An address that leads to a server for one connection and for a while. Then that is cut, and whoever comes is left to
+/// wait.
+fn door(server: &str, open_for: Duration) -> String {
+    let listener = TcpListener::bind("localhost:0").unwrap();
+    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    let far = TcpStream::connect(server.trim_start_matches("https://")).unwrap();
+    thread::spawn(move || {
+        let near = listener.accept().unwrap().0;
+        for (from, to) in [(&near, &far), (&far, &near)] {
+            let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+            thread::spawn(move || io::copy(&mut from, &mut to));
+        }
+        thread::sleep(open_for);
+        near.shutdown(Shutdown::Both).unwrap();
+        far.shutdown(Shutdown::Both).unwrap();
+        let mut waiting = Vec::new();
+        listener.incoming().for_each(|stream| waiting.push(stream));
+    });
+    url
+}
+
+#[test]
+fn a_connection_that_is_not_opened_within_a_request_s_time_makes_the_run_invalid() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    let server = Server::secure(&ca, &["http/1.1"]);
+    let mut plan = plan(&door(&server.url, Duration::from_millis(400)));
+    (plan.connections, plan.timeout) = (1, Duration::from_millis(300));
+    (plan.duration, plan.tls) = (Duration::from_millis(800), Tls::Authorities(ca));
+    let result = run(&plan, body(), unobserved).unwrap();
+    assert!(
+        result.counts.accepted > 0 && result.failures.contains_key("connection_not_opened"),
+        "{:?}",
+        result.failures
+    );
+    assert!(result.connections_not_opened > 0);
+    assert!(result.reasons.iter().any(|reason| reason.contains("attempts to open")), "{:?}", result.reasons);
 }
 
 #[test]
