@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -74,6 +75,8 @@ fn spawn(command: &str, own: &[&str], settings: &[String], launch: &Launch<'_>) 
         let log = File::options().create(true).append(true).open(path);
         pipeline.stderr(log.with_context(|| format!("failed to open {}", path.display()))?);
     }
+    // Ctrl-C at a terminal is for this program, which reports what was done and ends the pipeline in its turn.
+    pipeline.process_group(0);
     pipeline.envs(launch.environment.iter().map(|(name, value)| (name, value)));
     pipeline.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("failed to start the pipeline")
 }

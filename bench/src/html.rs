@@ -157,7 +157,7 @@ fn over_time_of(report: &Report) -> String {
     };
     let warm_up = match report.warm_up_seconds {
         0 => "",
-        _ => " What is shaded is the warm-up, which is in no figure.",
+        _ => " What is shaded is the warm-up, which the percentiles leave out.",
     };
     format!(
         "<section class=\"pair\">\n<div>\n<h2>Response over time</h2>\n\

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use loadgen::live::Interrupts;
 
 use crate::case::Case;
 use crate::doctor::{self, Finding};
@@ -39,6 +40,7 @@ pub(crate) struct Runner<'c> {
     folder: &'c Folder,
     objective: Option<Objective>,
     doctor: Vec<Finding>,
+    interrupts: Interrupts,
 }
 
 impl<'c> Runner<'c> {
@@ -47,10 +49,10 @@ impl<'c> Runner<'c> {
         let scratch = folder.scratch();
         std::fs::create_dir_all(&scratch).with_context(|| format!("failed to make {}", scratch.display()))?;
         let doctor = doctor::examine(&scratch);
-        Ok(Self { case, folder, objective: case.objective()?, doctor })
+        Ok(Self { case, folder, objective: case.objective()?, doctor, interrupts: Interrupts::listen()? })
     }
 
-    /// One run, written into its folder.
+    /// One run, written into its folder. If it was interrupted, no other is to follow.
     pub(crate) fn run(&self, rate: f64, number: u32) -> Result<Ran> {
         let case = self.case;
         let workload = &case.workload;
@@ -67,9 +69,13 @@ impl<'c> Runner<'c> {
             limits: case.limits()?,
             probes: case.probes()?,
             doctor: self.doctor.clone(),
+            keep_data: false,
         };
         let ran = run(&asked, &case.data(rate)?)?;
         self.folder.run(&number.to_string(), &ran)?;
+        if self.interrupts.count() > 0 {
+            bail!("interrupted in run {number}: the runs so far are there, and no result of all of them");
+        }
         Ok(ran)
     }
 

@@ -43,7 +43,8 @@ pub struct Measurement {
     pub machine: Machine,
     /// What would spoil a measurement there, looked at before the first run.
     pub doctor: Vec<Finding>,
-    /// Git revision of the build, with `-dirty` behind it if tracked files were changed.
+    /// Git revision of the folder in which the runs were started, asked of git after them, with `-dirty` behind it if
+    /// tracked files were changed; `unknown` outside git. It is the build's where what was run was built from that state.
     pub commit: String,
     /// SHA-256 of `flake.lock`, which pins all that a Nix build depends on; absent outside the tree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -208,11 +209,11 @@ impl Measurement {
         Ok(json)
     }
 
-    /// Whether what was asked for was reached: valid figures, the objective met where there is one, a capacity found where
-    /// one was searched for.
+    /// Whether what was asked for was reached: valid figures, the objective met where there is one, a capacity found and
+    /// confirmed where one was searched for.
     pub fn good(&self) -> bool {
         let met = match &self.capacity {
-            Some(capacity) => capacity.found.rate.is_some(),
+            Some(capacity) => capacity.found.confirmed(),
             None => self.every_run.iter().all(Run::met),
         };
         self.valid && met && self.probes.values().all(|compared| compared.agree)

@@ -32,9 +32,11 @@ pub struct Report {
     pub started_at: String,
     /// The way the system ran: `embedded`, `native` or `compose`.
     pub way: String,
-    /// From the first due instant to the last, in seconds.
+    /// How long orders came due, in seconds: the schedule's length, or until an interrupt broke it off.
     pub duration_seconds: f64,
-    /// Whole seconds at the beginning that are in `series` and in the ledger, and in no other figure.
+    /// Whole seconds at the beginning that are left out of the latencies, their spectra, and what processes used but for
+    /// the greatest memory. All else is of the whole run: the ledger, the series, what was achieved, and what makes the
+    /// run valid.
     #[serde(default)]
     pub warm_up_seconds: u64,
     /// Whether the figures may be quoted. False whenever `reasons` is not empty.
@@ -54,7 +56,8 @@ pub struct Report {
     /// What on that machine would spoil a measurement, looked at before the load; empty where it was not looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doctor: Vec<Finding>,
-    /// Git revision of the build, with `-dirty` behind it if tracked files were changed; `unknown` outside git.
+    /// Git revision of the folder in which the run was started, asked of git at its end, with `-dirty` behind it if tracked
+    /// files were changed; `unknown` outside git. It is the build's where what is run was built from that state.
     pub commit: String,
     /// Versions of what the run depended on, the lock file's hash included: name to version.
     #[serde(default)]

@@ -36,8 +36,8 @@ use crate::way::{self, Running, Way};
 use figures::{compared, latencies, logs, reasons, resources, second, spectra, total};
 use follow::{Followed, Shared, follow, pids};
 
-/// How long the stores may take to hold what the log holds, after the load has ended.
-const CATCH_UP: Duration = Duration::from_secs(300);
+/// How long the stores may stand still on their way to hold what the log holds, after the load has ended.
+const NO_PROGRESS: Duration = Duration::from_secs(60);
 
 /// What to do.
 #[derive(Debug)]
@@ -66,6 +66,8 @@ pub struct Run {
     pub probes: Option<Probes>,
     /// What would spoil a measurement on this machine, for the report.
     pub doctor: Vec<Finding>,
+    /// Whether topics, keyspace and database stay on the servers when the report is there, for somebody to look into.
+    pub keep_data: bool,
 }
 
 /// What came of it.
@@ -101,6 +103,8 @@ pub fn run(run: &Run, data: &Data) -> Result<Ran> {
         std::fs::remove_dir_all(&data_dir).context("failed to delete the data of an earlier run")?;
     }
     std::fs::create_dir_all(&data_dir).with_context(|| format!("failed to create {}", data_dir.display()))?;
+    // From here on an interrupt ends the load, also one that comes before it begins.
+    let live = Live::start(true)?;
     let name = format!("run_{}", pipeline::time::now() / 1_000_000);
     let mut settings = run.way.place(&data_dir, &name)?;
     settings.extend(run.settings.iter().cloned());
@@ -110,13 +114,16 @@ pub fn run(run: &Run, data: &Data) -> Result<Ran> {
     (plan.batch, plan.connections, plan.limits) = (run.batch, run.connections, run.limits);
     (plan.on_a_second, plan.fine) = (true, true);
 
-    let Measured { result, followed, seen } = measure(run, &config, &plan, data, &running)?;
+    let Measured { result, followed, seen } = measure(run, &config, &plan, data, &running, live)?;
     running.stop()?;
     let outcomes = run.folder.join("outcomes.zst");
     write_outcomes(&outcomes, &data.payload, &result).context("failed to write the outcome file")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ledger = runtime.block_on(wire::ledger(&config, Some(&outcomes)))?;
     let sales = runtime.block_on(wire::sales(&config))?;
+    if !run.keep_data {
+        runtime.block_on(run.way.drop_data(&config, &name));
+    }
 
     let started_at = i64::try_from(result.started_at).unwrap_or(i64::MAX);
     let all = logs(&result, &followed.taken, started_at);
@@ -125,19 +132,19 @@ pub fn run(run: &Run, data: &Data) -> Result<Ran> {
     let warm_up = run.warm_up.find(&p50);
     let logs = all.after(warm_up.seconds);
     let measured_from = started_at + i64::try_from(warm_up.seconds).unwrap_or(0) * SECOND;
-    let length = u64::try_from(result.schedule.length().as_nanos()).unwrap_or(u64::MAX);
-    let sent_until = started_at.saturating_add_unsigned(length);
+    let length = result.broken_off_after.unwrap_or(result.schedule.length());
+    let sent_until = started_at.saturating_add_unsigned(u64::try_from(length.as_nanos()).unwrap_or(u64::MAX));
     let orders = series.iter().filter(|at| at.second >= warm_up.seconds).map(|at| at.accepted).sum();
     let used = followed.used_since(measured_from)?;
     let own = run.way.processes();
 
     let late = !result.reasons.is_empty();
-    let accepted = accounts::accepted_sums(data, &result)?;
+    let accepted = accounts::accepted_sums(data, &result, config.rules.currency);
     let mut report = Report {
         schema: SCHEMA.to_owned(),
         started_at: pipeline::time::format(started_at),
         way: run.way.name().to_owned(),
-        duration_seconds: run.duration.as_secs_f64(),
+        duration_seconds: length.as_secs_f64(),
         warm_up_seconds: warm_up.seconds,
         valid: false,
         reasons: reasons(&result, &followed.taken, warm_up),
@@ -195,14 +202,21 @@ struct Measured {
 }
 
 /// Sends the load while others look on, and waits until all is stored.
-fn measure(run: &Run, config: &Config, plan: &Plan, data: &Data, running: &Running) -> Result<Measured> {
+fn measure(
+    run: &Run,
+    config: &Config,
+    plan: &Plan,
+    data: &Data,
+    running: &Running,
+    live: Live,
+) -> Result<Measured> {
     // The first taking begins the keeping of latencies by second.
     running.take_hops()?;
     let servers = if run.way == Way::Native { way::servers()? } else { Vec::new() };
     let pids = pids(running, servers);
     let shared = Shared::default();
     let schedule = plan.schedule(data.payload.len())?;
-    let mut live = Live::start(true)?.observer();
+    let mut live = live.observer();
     thread::scope(|scope| {
         let follower = scope.spawn(|| follow(running, &pids, &shared));
         let prober = run.probes.map(|probes| {
@@ -263,16 +277,19 @@ fn configuration(way: Way, settings: &[String]) -> Result<(Config, BTreeMap<Stri
     Ok((Config::read(&layers)?, shown))
 }
 
-/// Waits until the stores hold what the log has acknowledged.
+/// Waits until the stores hold what the log has acknowledged, for as long as they come nearer to it.
 fn catch_up(running: &Running, accepted: u64) -> Result<()> {
-    let started = Instant::now();
+    let (mut most, mut since) = (0.0, Instant::now());
     loop {
         let stored = running.ended_orders()?;
         if stored >= accepted as f64 {
             return Ok(());
         }
-        if started.elapsed() > CATCH_UP {
-            bail!("the stores hold {stored} of {accepted} orders {CATCH_UP:?} after the load has ended");
+        if stored > most {
+            (most, since) = (stored, Instant::now());
+        }
+        if since.elapsed() > NO_PROGRESS {
+            bail!("the stores hold {stored} of {accepted} orders, and no more for {NO_PROGRESS:?}");
         }
         thread::sleep(Duration::from_millis(20));
     }

@@ -38,8 +38,9 @@ pub(crate) fn lines(report: &Report) -> [String; 2] {
         format!(
             "Log, orders and rollups agree on {} orders{}.",
             grouped(ledger.orders),
-            unit(report)
-                .amount(ledger.total_minor.orders)
+            ledger
+                .total_minor
+                .and_then(|total| unit(report).amount(total.orders))
                 .map(|total| format!(" and {total}, to the last digit"))
                 .unwrap_or_default()
         )
@@ -94,8 +95,14 @@ pub(crate) fn verdict_of(measurement: &Measurement) -> String {
             Some(rate) => {
                 let runs = || runs_at(&capacity.rungs, rate);
                 let met = runs().filter(|run| run.met).count();
-                let rate = self::rate(rate);
-                format!("{rate} orders per second hold the objective, in {met} of {} runs", runs().count())
+                let (rate, runs) = (self::rate(rate), runs().count());
+                if capacity.found.confirmed() {
+                    format!("{rate} orders per second hold the objective, in {met} of {runs} runs")
+                } else {
+                    format!(
+                        "{rate} orders per second held the objective in {met} of {runs} runs, but were not confirmed"
+                    )
+                }
             }
             None => "No rate that was tried holds the objective".to_owned(),
         };

@@ -67,11 +67,12 @@ fn ledger(report: &Report) -> String {
     let unit = summary::unit(report);
     let counts = [ledger.accepted, ledger.orders, ledger.rollup_orders].map(grouped);
     let quantity = ledger.quantity.map(|sums| [sums.accepted, sums.orders, sums.rollup].map(grouped));
-    let total = ledger.total_minor;
-    let total = [total.accepted, total.orders, total.rollup].map(|minor| unit.figure(minor));
+    let total = ledger
+        .total_minor
+        .map(|sums| [sums.accepted, sums.orders, sums.rollup].map(|minor| unit.figure(minor)));
     let mut rows = vec![cells(["", "accepted", "orders", "rollups"]), named("  orders", counts)];
     rows.extend(quantity.map(|quantity| named("  quantity", quantity)));
-    rows.push(named(&format!("  total, {}", unit.name), total));
+    rows.extend(total.map(|total| named(&format!("  total, {}", unit.name), total)));
     text += &table(&rows);
     for difference in &ledger.differences {
         text += &format!("  difference: {difference}\n");
@@ -183,8 +184,8 @@ pub fn measurement(measurement: &Measurement) -> String {
     for (hop, compared) in &measurement.probes {
         let [least, middle, most] = compared.difference_ms;
         text += &format!(
-            "{hop} by probe and by record: {} of {} agree; seen later by {middle:.1} ms in the median ({least:.1} to {most:.1}), \
-             polled every {:.0} ms\n",
+            "{hop} by probe and by record: {} of {} agree; in the middle run seen later by {middle:.1} ms in the median \
+             ({least:.1} to {most:.1}), polled every {:.0} ms\n",
             compared.agreed, compared.paired, compared.step_ms,
         );
     }

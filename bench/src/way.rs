@@ -5,10 +5,14 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
+use pipeline::config::Config;
 use pipeline::observe::hops::seconds::Taken;
 use serde::{Deserialize, Serialize};
 
 use crate::child::{self, Pipeline};
+use crate::floors::cassandra::drop_keyspace;
+use crate::floors::clickhouse::drop_database;
+use crate::floors::kafka::delete_topics;
 
 /// Names a server of the log, if it is set: then a stack is there already, whoever brought it up.
 const BROKERS: &str = "PIPELINE_KAFKA_BROKERS";
@@ -100,6 +104,29 @@ impl Way {
             }
         }
     }
+
+    /// Deletes the topics, the keyspace and the database that [`Way::place`] gave a run, so that the next one does not find
+    /// fuller servers. What cannot be deleted is told and stays. An embedded run's folder belongs to whoever named it.
+    #[expect(clippy::print_stderr, reason = "what was measured is not given up for what was left behind")]
+    pub async fn drop_data(self, config: &Config, run: &str) {
+        if self == Self::Embedded || !is_own(config, run) {
+            return;
+        }
+        let dropped = [
+            delete_topics(config).await,
+            drop_keyspace(&config.cassandra).await,
+            drop_database(&config.clickhouse).await,
+        ];
+        for error in dropped.into_iter().filter_map(Result::err) {
+            eprintln!("left behind on the servers: {error:#}");
+        }
+    }
+}
+
+/// Whether all places are the run's own: a setting may have named others, which are somebody's.
+fn is_own(config: &Config, run: &str) -> bool {
+    let named = [&config.kafka.topic, &config.cassandra.keyspace, &config.clickhouse.database];
+    named.iter().all(|name| *name == run) && config.kafka.dead_topic == format!("{run}.dead")
 }
 
 /// Where the native stack's servers are, as settings.
@@ -193,5 +220,22 @@ impl Running {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipeline::config::Layers;
+
+    #[test]
+    fn places_that_a_setting_names_are_not_the_run_s_to_delete() {
+        let mut config = Config::read(&Layers::load(None, None, [], &[]).unwrap()).unwrap();
+        assert!(!is_own(&config, "run_7"));
+        (config.kafka.topic, config.kafka.dead_topic) = ("run_7".to_owned(), "run_7.dead".to_owned());
+        (config.cassandra.keyspace, config.clickhouse.database) = ("run_7".to_owned(), "run_7".to_owned());
+        assert!(is_own(&config, "run_7"));
+        config.clickhouse.database = "sales".to_owned();
+        assert!(!is_own(&config, "run_7"));
     }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command as Process, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -62,7 +63,7 @@ impl Command {
     /// Where it does not start, fails, or does not print the figure.
     pub fn run(&self) -> Result<Measured> {
         let errors = Scratch::new("stderr");
-        let counts = Scratch::new("counts");
+        let counts = Scratch::folder("counts")?;
         let around = self.counter.map(|counter| counter.around(&counts.0)).unwrap_or_default();
         let mut words = around.iter().chain(&self.arguments);
         let program = words.next().context("the command is empty")?;
@@ -112,19 +113,30 @@ fn figure(printed: &str, pointer: &str) -> Result<f64> {
     number.with_context(|| format!("the JSON has no number at {pointer}"))
 }
 
-/// A file of its own that goes when it is dropped.
-struct Scratch(PathBuf);
+/// A file or a folder of its own that goes when it is dropped.
+pub(super) struct Scratch(pub(super) PathBuf);
 
 impl Scratch {
+    /// A file that is not there yet, by a name that no other has.
     fn new(name: &str) -> Self {
-        Self(std::env::temp_dir().join(format!("bench-ab-{}-{name}", std::process::id())))
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self(std::env::temp_dir().join(format!("bench-ab-{}-{number}-{name}", std::process::id())))
+    }
+
+    /// An empty folder.
+    pub(super) fn folder(name: &str) -> Result<Self> {
+        let folder = Self::new(name);
+        std::fs::create_dir_all(&folder.0).context("failed to make a folder for what is counted")?;
+        Ok(folder)
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // Not every command has one.
+        // It is one of the two, if a command has made it at all.
         let _ = std::fs::remove_file(&self.0);
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -145,10 +157,19 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_fails_is_named_with_what_it_said_and_no_file_stays() {
+    fn a_command_that_fails_is_named_with_what_it_said() {
         let error = Command::new("echo sorry >&2; exit 3", true).run().unwrap_err().to_string();
         assert!(error.contains("exit status: 3") && error.contains("sorry"), "{error}");
-        assert!(!Scratch::new("stderr").0.exists());
+    }
+
+    #[test]
+    fn no_file_and_no_folder_stays() {
+        let (file, folder) = (Scratch::new("file"), Scratch::folder("folder").unwrap());
+        let paths = [file.0.clone(), folder.0.clone(), folder.0.join("1")];
+        [&paths[0], &paths[2]].into_iter().for_each(|path| std::fs::write(path, "").unwrap());
+        assert!(paths.iter().all(|path| path.exists()));
+        drop((file, folder));
+        assert!(!paths.iter().any(|path| path.exists()));
     }
 
     #[test]

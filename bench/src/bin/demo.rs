@@ -79,12 +79,19 @@ fn main() -> ExitCode {
     }
 }
 
+/// How many orders a replay takes at most; no limit where neither a number nor a duration is asked for.
+fn most_orders(orders: Option<usize>, rate: f64, duration: Option<Duration>) -> Result<Option<usize>> {
+    let asked = duration.map(|duration| Plan::new("", rate, duration).orders_asked()).transpose()?;
+    Ok(orders.into_iter().chain(asked).min())
+}
+
 /// Runs and reports; true if the run is valid.
 fn demo(cli: &Cli) -> Result<bool> {
     const DEFAULT: Duration = Duration::from_secs(10);
     let (data, duration) = match (&cli.data, cli.orders, cli.duration) {
         (Some(name), orders, duration) => {
-            let data = Data::replayed(name, orders)?;
+            // What is known of a data set is known of as many orders as are fetched, so that those are sent and no more.
+            let data = Data::replayed(name, most_orders(orders, cli.rate, duration)?)?;
             let whole = Duration::try_from_secs_f64(data.payload.len() as f64 / cli.rate)?;
             (data, duration.unwrap_or(whole))
         }
@@ -116,6 +123,8 @@ fn demo(cli: &Cli) -> Result<bool> {
         limits: Limits::default(),
         probes: None,
         doctor: doctor::examine(&cli.out),
+        // Whoever runs it may want to look into them.
+        keep_data: true,
     };
     let report = run(&plan, &data)?.report;
     let (json, page) = (cli.out.join("report.json"), cli.out.join("report.html"));
@@ -126,4 +135,19 @@ fn demo(cli: &Cli) -> Result<bool> {
     println!("{}", text::render(&report));
     println!("the report is in {} and {}", page.display(), json.display());
     Ok(report.valid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replay_takes_no_more_orders_than_its_duration_has_room_for() {
+        let two_seconds = Some(Duration::from_secs(2));
+        assert_eq!(most_orders(Some(5_000), 1_000.0, two_seconds).unwrap(), Some(2_000));
+        assert_eq!(most_orders(Some(500), 1_000.0, two_seconds).unwrap(), Some(500));
+        assert_eq!(most_orders(None, 1_000.0, two_seconds).unwrap(), Some(2_000));
+        assert_eq!(most_orders(Some(5_000), 1_000.0, None).unwrap(), Some(5_000));
+        assert_eq!(most_orders(None, 1_000.0, None).unwrap(), None);
+    }
 }

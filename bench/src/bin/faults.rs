@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use bench::child;
 use bench::faults::catalogue::{FAULTS, Server};
 use bench::faults::check::Found;
@@ -101,8 +101,9 @@ struct StackOptions {
     /// What is added to each port of the stack
     #[arg(long, global = true, default_value_t = 12_000)]
     port_base: u16,
-    /// The stack is up already and may be broken; it is left up. Faults that fill disks or need three brokers are left out
-    #[arg(long, global = true)]
+    /// The suite's stack is up already and may be broken; it is left up. Faults that fill disks or need three brokers are
+    /// left out
+    #[arg(long)]
     break_running: bool,
 }
 
@@ -128,6 +129,9 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<bool> {
+    if cli.command.is_some() && cli.stack.break_running {
+        bail!("--break-running is for the suite: soak and outage bring up a stack of their own");
+    }
     let steady = |rate| Steady {
         folder: cli.suite.out.clone(),
         stack_home: cli.stack.stack_home.clone().unwrap_or_else(|| cli.suite.out.join("stack")),

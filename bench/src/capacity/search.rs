@@ -49,7 +49,7 @@ pub enum Step {
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Capacity {
-    /// The highest rate that met the objective and was confirmed; nothing if none did.
+    /// The highest rate that met the objective; nothing if none did. See [`Capacity::confirmed`].
     pub rate: Option<f64>,
     /// The lowest rate above it that did not; nothing if none was found.
     pub fails_at: Option<f64>,
@@ -67,8 +67,15 @@ pub enum End {
     Most,
     /// The lowest rate that may be tried failed.
     Least,
-    /// There were as many runs as were allowed. The rate may not be confirmed.
+    /// There were as many runs as were allowed, and the rate was not confirmed.
     Runs,
+}
+
+impl Capacity {
+    /// Whether there is a rate, and it held once more when it was run again.
+    pub fn confirmed(&self) -> bool {
+        self.rate.is_some() && self.end != End::Runs
+    }
 }
 
 /// A search under way.

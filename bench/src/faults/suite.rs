@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::catalogue::Needs;
 use super::clients::Offer;
@@ -83,9 +83,10 @@ pub fn run(suite: &Suite, mut told: impl FnMut(&Row)) -> Result<Report> {
             again_soon: false,
         };
         let setting = Setting { folder: &suite.folder, mark: &mark, offer, keep: suite.keep };
+        let stopped = |rows: &[Row]| anyhow!("interrupted after {} injections; --resume goes on", rows.len());
         for planned in left {
             if interrupted() {
-                bail!("interrupted after {} injections; --resume goes on", rows.len());
+                return Err(stopped(&rows));
             }
             let needs_three = planned.fault.needs() == Needs::Brokers;
             if needs_three && brokers.is_none() {
@@ -93,9 +94,9 @@ pub fn run(suite: &Suite, mut told: impl FnMut(&Row)) -> Result<Report> {
             }
             let three = brokers.as_mut().filter(|_| needs_three);
             let row = injection::run(&setting, planned, &mut stack, three);
-            // What was interrupted is done again.
+            // What was interrupted is not written down, so that it is done again, also where it is the last.
             if interrupted() && !row.passed() {
-                continue;
+                return Err(stopped(&rows));
             }
             journal.add(&row)?;
             told(&row);

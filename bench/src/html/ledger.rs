@@ -82,7 +82,7 @@ fn places(report: &Report) -> String {
     let rows = [
         Some(row("orders", orders, &grouped)),
         ledger.quantity.map(|quantity| row("quantity", quantity, &grouped)),
-        Some(row(&total, ledger.total_minor, &|minor| unit.figure(minor))),
+        ledger.total_minor.map(|across| row(&total, across, &|minor| unit.figure(minor))),
     ];
     Table::new("The same sums at three places", ["", "Accepted", "Orders store", "Rollups"])
         .rows(rows.into_iter().flatten())

@@ -104,6 +104,10 @@ fn ladder(measurement: &Measurement, capacity: &Capacity) -> String {
     let table = Table::new("", ["Orders/s", "Held", "What did not, at first"]).rows(rows).render();
     let found = &capacity.found;
     let verdict = match (found.rate, found.fails_at) {
+        (Some(held), _) if !found.confirmed() => format!(
+            "{} orders per second held and were not confirmed: the search came to the most runs that it was allowed.",
+            rate(held)
+        ),
         (Some(held), Some(failed)) => format!(
             "{} orders per second hold and were confirmed, {} do not: {:.0}% above.",
             rate(held),
@@ -199,7 +203,8 @@ fn probes(measurement: &Measurement) -> String {
         )
     });
     let head = ["Hop", "Agree", "Probe p50", "Record p50", "Difference", "Step"];
-    let table = Table::new("Milliseconds; difference: least, median, greatest", head).rows(rows).render();
+    let caption = "Milliseconds, of the run in the middle; difference: least, median, greatest";
+    let table = Table::new(caption, head).rows(rows).render();
     format!(
         "<section>\n<h2>Seen by a reader</h2>\n<p class=\"note\">Some orders were looked for in the stores until a reader \
          saw them, and held against what the pipeline recorded of the same orders. They agree when no look that began \

@@ -77,8 +77,8 @@ fn together(used: &[Resources]) -> Option<Resources> {
     })
 }
 
-/// The comparison of the run whose median difference is in the middle, with the counts of all: one that did not agree
-/// makes all of them not agree.
+/// The comparison of the run whose median difference is in the middle, least and greatest difference included, with the
+/// counts of all: one that did not agree makes all of them not agree.
 fn median(mut all: Vec<&Compared>) -> Option<Compared> {
     let middle = |compared: &Compared| compared.difference_ms[1];
     all.sort_by(|a, b| middle(a).total_cmp(&middle(b)));

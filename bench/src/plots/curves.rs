@@ -82,7 +82,7 @@ pub(super) fn throughput(shape: Shape, series: &[Second], warm_up: u64) -> Resul
     })
 }
 
-/// Shades the warm-up, which is shown and is in no figure.
+/// Shades the warm-up, which is shown and is in no percentile.
 fn left_out(canvas: &Canvas, field: Field, x: &Axis, warm_up: u64) -> Result {
     if warm_up == 0 {
         return Ok(());

@@ -51,7 +51,8 @@ pub struct Seen {
     pub seen_at: i64,
 }
 
-/// Both, side by side, over the orders that have both.
+/// Both, side by side, over the orders that have both. Of several runs, counts are of all; percentiles and differences are
+/// of the run whose median difference is in the middle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Compared {
     /// The wait between two looks, in milliseconds.

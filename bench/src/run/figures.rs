@@ -60,7 +60,8 @@ pub(super) fn spectra(logs: &Logs) -> BTreeMap<String, Spectrum> {
 
 pub(super) fn second(second: &loadgen::measure::Second, at: u64) -> Second {
     let answered = !second.response_us.is_empty();
-    let ms = |microseconds: u64| answered.then_some(microseconds as f64 / 1e3);
+    // Two digits round up; the maximum is exact and bounds them.
+    let ms = |us: u64| answered.then_some(us.min(second.response_max_us) as f64 / 1e3);
     Second {
         second: at,
         due: second.due,
@@ -75,6 +76,10 @@ pub(super) fn second(second: &loadgen::measure::Second, at: u64) -> Second {
 /// What makes a run invalid beside its own report's figures.
 pub(super) fn reasons(result: &RunResult, taken: &Taken, warm_up: Found) -> Vec<String> {
     let mut reasons = result.reasons.clone();
+    if let Some(after) = result.broken_off_after {
+        let (after, length) = (after.as_secs_f64(), result.schedule.length().as_secs_f64());
+        reasons.push(format!("the run was interrupted after {after:.1} s of {length:.1} s"));
+    }
     if taken.missed > 0 {
         let missed = taken.missed;
         reasons
@@ -128,4 +133,27 @@ pub(super) fn compared(
         (hop.tag().to_owned(), compare(&seen, &firsts, step))
     };
     [Hop::Orders, Hop::Rollup].map(of).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_percentile_of_a_second_is_longer_than_its_longest() {
+        let mut response_us = Histogram::new(2).unwrap();
+        response_us.record(100_100).unwrap();
+        let row = loadgen::measure::Second {
+            due: 1,
+            sent: 1,
+            accepted: 1,
+            not_accepted: 0,
+            response_us,
+            response_max_us: 100_100,
+            fine: None,
+        };
+        let second = second(&row, 3);
+        let all = [second.response_p50_ms, second.response_p99_ms, second.response_max_ms];
+        assert_eq!(all, [Some(100.1); 3]);
+    }
 }

@@ -83,38 +83,32 @@ fn sample(pids: &[(String, u32)]) -> Sample {
 }
 
 impl Followed {
-    /// What each process used from one instant to the end.
+    /// What each process used from one instant to the end. The instant lies between two samples, a second apart, over
+    /// which a process is taken to have used as much in each moment.
+    #[expect(clippy::cast_sign_loss, reason = "a share of what has grown is not below zero")]
     pub(super) fn used_since(&self, from: i64) -> Result<BTreeMap<String, Process>> {
-        let (Some(base), Some(last)) = (self.sample_at(from), self.samples.last()) else {
+        let at = self.samples.iter().rposition(|sample| sample.at <= from).unwrap_or(0);
+        let samples = self.samples.get(at..).unwrap_or_default();
+        let Some(last) = samples.last() else {
             return Err(anyhow!("no process was looked at"));
         };
-        let difference = |(name, last): (&String, &Process)| {
-            let base = base.processes.get(name).cloned().unwrap_or_default();
-            let used = Process {
-                cpu_seconds: (last.cpu_seconds - base.cpu_seconds).max(0.0),
-                written_bytes: last
-                    .written_bytes
-                    .map(|all| all.saturating_sub(base.written_bytes.unwrap_or(0))),
-                switches: self.switches_since(name, from),
-                ..last.clone()
-            };
+        let used = |(name, last): (&String, &Process)| {
+            let mut used = Process { cpu_seconds: 0.0, switches: 0, ..last.clone() };
+            let mut written = 0.0;
+            // From sample to sample: a thread that ends takes its own out of the sums, which then fall.
+            for (before, after) in samples.iter().zip(samples.iter().skip(1)) {
+                let share = share_since(from, before.at, after.at);
+                let of = |sample: &Sample| sample.processes.get(name).cloned().unwrap_or_default();
+                let (before, after) = (of(before), of(after));
+                let grown = |before: u64, after: u64| share * after.saturating_sub(before) as f64;
+                used.cpu_seconds += share * (after.cpu_seconds - before.cpu_seconds).max(0.0);
+                used.switches += grown(before.switches, after.switches) as u64;
+                written += grown(before.written_bytes.unwrap_or(0), after.written_bytes.unwrap_or(0));
+            }
+            used.written_bytes = last.written_bytes.map(|_| written as u64);
             (name.clone(), used)
         };
-        Ok(last.processes.iter().map(difference).collect())
-    }
-
-    /// The context switches of a process from one instant to the end, from sample to sample: a thread that ends takes its
-    /// own out of the sum, which then falls.
-    fn switches_since(&self, name: &str, from: i64) -> u64 {
-        let base = self.sample_at(from).map_or(from, |sample| sample.at);
-        let counts = self.samples.iter().filter(|sample| sample.at >= base);
-        let counts = counts.filter_map(|sample| Some(sample.processes.get(name)?.switches));
-        let (mut all, mut before) = (0, None);
-        for now in counts {
-            all += before.map_or(0, |before| now.saturating_sub(before));
-            before = Some(now);
-        }
-        all
+        Ok(last.processes.iter().map(used).collect())
     }
 
     /// What was used between two instants, in shares of a core.
@@ -162,6 +156,12 @@ impl Followed {
     }
 }
 
+/// How much of the time between two instants, in shares of 1, is after `from`.
+fn share_since(from: i64, before: i64, after: i64) -> f64 {
+    let length = after.saturating_sub(before).max(1);
+    after.saturating_sub(from).clamp(0, length) as f64 / length as f64
+}
+
 /// The id of a thread that is written as its name and its id.
 fn id(thread: &str) -> &str {
     thread.rsplit(' ').next().unwrap_or(thread)
@@ -203,6 +203,15 @@ mod tests {
         assert_eq!((used.cpu_seconds, used.switches), (3.0, 6_000_000_000));
         assert_eq!((used.written_bytes, used.memory_peak_bytes), (Some(6_000_000_000), 20));
         assert!(Followed::default().used_since(0).is_err());
+    }
+
+    #[test]
+    fn an_instant_between_two_samples_takes_its_share_of_what_was_used_between_them() {
+        let used = &followed().used_since(4 * time::SECOND + time::SECOND / 4).unwrap()["embedded"];
+        assert_eq!((used.cpu_seconds, used.switches), (2.875, 5_750_000_000));
+        assert_eq!(used.written_bytes, Some(5_750_000_000));
+        let all = &followed().used_since(-time::SECOND).unwrap()["embedded"];
+        assert_eq!(all.cpu_seconds, 5.0, "before the first sample there is nothing");
     }
 
     #[test]

@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod ab;
 #[cfg(test)]
+mod capacity;
+#[cfg(test)]
 mod compare;
 #[cfg(test)]
 mod doctor;

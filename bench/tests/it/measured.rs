@@ -2,6 +2,7 @@
 //! every file of the result directory is looked at.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use bench::report::Report;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// Few enough orders for any machine, and a generator that may be late on a busy one.
@@ -194,6 +196,33 @@ fn a_harness_that_is_killed_leaves_no_pipeline_behind() {
     while state(pipeline).is_some_and(|(state, _)| state != 'Z') {
         wait();
     }
+}
+
+#[test]
+fn an_interrupted_run_is_not_valid_is_as_long_as_it_was_and_no_other_follows() {
+    let folder = tempfile::tempdir().unwrap();
+    let case = CASE.replace("duration = \"4s\"", "duration = \"300s\"");
+    fs::write(folder.path().join("case.toml"), format!("repetitions = 2\n{case}")).unwrap();
+    let mut harness = Command::new(env!("CARGO_BIN_EXE_bench"))
+        .args(["latency".as_ref(), folder.path().join("case.toml").as_os_str(), "--out".as_ref()])
+        .arg(folder.path().join("result"))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(harness.stderr.take().unwrap()).lines().map(Result::unwrap);
+    // A line each second, of which the first is warm-up.
+    assert!(lines.by_ref().filter(|line| line.contains(" s of 300.0")).nth(2).is_some());
+    kill_process(Pid::from_child(&harness), Signal::INT).unwrap();
+    let said: Vec<String> = lines.collect();
+    assert_eq!(harness.wait().unwrap().code(), Some(2), "{said:?}");
+    assert!(said.last().unwrap().contains("interrupted in run 1"), "{said:?}");
+
+    let at = |name: &str| folder.path().join("result").join(name);
+    let report = Report::from_json(&fs::read_to_string(at("runs/1/report.json")).unwrap()).unwrap();
+    assert!(!report.valid && report.ledger.balanced, "{:?}", report.ledger.differences);
+    assert!(report.reasons.iter().any(|reason| reason.contains("interrupted after")), "{:?}", report.reasons);
+    assert!((2.0..200.0).contains(&report.duration_seconds), "{}", report.duration_seconds);
+    assert!(!at("runs/2").exists() && !at("result.json").exists());
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub(crate) fn valid() -> Report {
         duplicates: 9,
         rollup_orders: accepted,
         quantity: Some(Across { accepted: quantity, orders: quantity, rollup: quantity }),
-        total_minor: Across { accepted: total, orders: total, rollup: total },
+        total_minor: Some(Across { accepted: total, orders: total, rollup: total }),
         ..Ledger::default()
     };
     ledger.settle();
@@ -148,7 +148,7 @@ pub(crate) fn invalid() -> Report {
     report.ledger.failed = 310;
     report.ledger.unknown = 12;
     report.ledger.accepted -= 323;
-    report.ledger.total_minor.rollup -= 1;
+    report.ledger.total_minor.as_mut().unwrap().rollup -= 1;
     report.ledger.dead = 2;
     report.ledger.settle();
     for second in report.series.iter_mut().filter(|at| (20..24).contains(&at.second)) {

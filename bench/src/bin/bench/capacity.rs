@@ -13,8 +13,8 @@ use crate::latency::{end, folder};
 /// Search the highest rate at which a case meets its objective, and say what was at its limit first.
 ///
 /// It doubles the rate until a rung fails, then bisects, and runs what it found once more. Each rung is up to so many
-/// runs as the case says, and held by the majority. Exit code 0: a rate was found. 1: none holds, or a run that holds
-/// is not valid. 2: it could not be run.
+/// runs as the case says, and held by the majority. Exit code 0: a rate was found and confirmed. 1: none holds, it was not
+/// confirmed, or a run that holds is not valid. 2: it could not be run, or was interrupted.
 #[derive(Args)]
 pub(crate) struct Capacity {
     /// The case, with an objective and a table [capacity]

@@ -13,7 +13,7 @@ use clap::Args;
 /// the books balance.
 ///
 /// CASE is a TOML file; bench/cases has some to begin with, and bench/docs/latency.md says what can stand in one. Exit
-/// code 0: valid, and the objective is met. 1: not, for the reasons printed. 2: it could not be run.
+/// code 0: valid, and the objective is met. 1: not, for the reasons printed. 2: it could not be run, or was interrupted.
 #[derive(Args)]
 pub(crate) struct Latency {
     /// The case

@@ -105,10 +105,13 @@ fn a_rate_that_was_luck_is_given_up_when_it_does_not_hold_again() {
 fn the_edges_end_the_search_and_say_so() {
     let (capacity, _) = search(RULES, |_| true);
     assert_eq!(capacity, Capacity { rate: Some(1e6), fails_at: None, end: End::Most });
+    assert!(capacity.confirmed());
     let (capacity, _) = search(RULES, |_| false);
     assert_eq!(capacity, Capacity { rate: None, fails_at: Some(100.0), end: End::Least });
+    assert!(!capacity.confirmed());
     let (capacity, _) = search(Rules { runs_max: 5, ..RULES }, |rate| rate <= 5000.0);
     assert_eq!(capacity, Capacity { rate: Some(2000.0), fails_at: None, end: End::Runs });
+    assert!(!capacity.confirmed());
 }
 
 #[test]
