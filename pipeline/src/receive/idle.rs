@@ -25,16 +25,16 @@ impl Activity {
         UnderWay(Arc::clone(&self.0))
     }
 
-    /// Resolves when nothing has been asked for so long, at the latest after twice that time.
+    /// Resolves when nothing has been asked and nothing was under way for so long, at the latest after twice that time.
     pub(super) async fn idle(&self, after: Duration) {
-        let mut seen = 0;
+        let mut seen = (0, 0);
         loop {
             tokio::time::sleep(after).await;
-            let begun = self.0.begun.load(Ordering::Relaxed);
-            if begun == seen && self.0.ended.load(Ordering::Relaxed) == begun {
+            let now = (self.0.begun.load(Ordering::Relaxed), self.0.ended.load(Ordering::Relaxed));
+            if now == seen && now.0 == now.1 {
                 return;
             }
-            seen = begun;
+            seen = now;
         }
     }
 }
@@ -67,7 +67,11 @@ mod tests {
         let under_way = activity.begin();
         let long = tokio::time::timeout(AFTER * 20, activity.idle(AFTER)).await;
         assert!(long.is_err(), "it waits for its answer");
-        drop(under_way);
-        assert_eq!(idle_after(&activity).await, AFTER * 2);
+        let ended = async {
+            tokio::time::sleep(AFTER * 3 / 2).await;
+            drop(under_way);
+        };
+        let (after, ()) = tokio::join!(idle_after(&activity), ended);
+        assert_eq!(after, AFTER * 3, "it is idle from the end of its request on");
     }
 }

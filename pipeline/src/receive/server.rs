@@ -240,9 +240,10 @@ pub async fn requests<P: Publish>(
                 served.await
             }
             End::Idle => {
-                // A client of HTTP/2 is told, so that it sends no request into a connection that ends.
+                // A client of HTTP/2 is told, so that it sends no request into a connection that ends. An answer that is
+                // still being read has its time.
                 served.as_mut().graceful_shutdown();
-                let _ = within(limits.head_timeout, served).await;
+                let _ = within(limits.head_timeout.max(limits.write_timeout), served).await;
                 return;
             }
             End::Unread => Err("the client did not read its answer in time".into()),
