@@ -77,7 +77,7 @@ pub(crate) fn settle(
             timeout: retry.timeout,
             deadline: now + retry.retry_for,
             target: Rc::new(retry.target),
-            pause_until: Cell::new(now + retry.not_before.min(retry.retry_for)),
+            pause_until: Cell::new(now),
             pause: Cell::new(FIRST_PAUSE),
             stopped: Cell::new(false),
             waiting: RefCell::default(),
@@ -85,6 +85,7 @@ pub(crate) fn settle(
             outcomes: RefCell::new(std::mem::take(outcomes)),
             reasons: RefCell::default(),
         });
+        loop_.pause(retry.not_before);
         let mut connections: Vec<Connection> = (0..retry.connections.clamp(1, MOST_CONNECTIONS))
             .map(|_| Connection::new(Rc::clone(&loop_.target), OPEN_WITHIN))
             .collect();

@@ -13,7 +13,7 @@ use crate::config::{Config, ConfigErrors, Layers, Mode};
 use anyhow::{Result, anyhow};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -137,6 +137,11 @@ impl Answer {
         Self { text: text.into(), wrong: String::new(), code }
     }
 
+    /// The same, and what went wrong behind it.
+    fn and_wrong(self, error: impl Display, code: ExitCode) -> Self {
+        Self { wrong: format!("pipeline: {error:#}\n"), code, ..self }
+    }
+
     /// The exit code, once all is said.
     fn say(&self) -> io::Result<ExitCode> {
         let mut out = io::stdout().lock();
@@ -220,6 +225,6 @@ fn config(layers: &Layers, read: Result<Config, ConfigErrors>) -> Result<Answer>
     let answer = Answer::new(text, ExitCode::SUCCESS);
     Ok(match read {
         Ok(_) => answer,
-        Err(error) => Answer { wrong: format!("pipeline: {error}\n"), code: ExitCode::from(2), ..answer },
+        Err(error) => answer.and_wrong(error, ExitCode::from(2)),
     })
 }

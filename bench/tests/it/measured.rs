@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -157,17 +157,19 @@ fn state(pid: u32) -> Option<(char, u32)> {
     Some((words.next()?.chars().next()?, words.next()?.parse().ok()?))
 }
 
+/// A harness that would be busy for minutes, with two runs into `result` in a folder.
+fn minutes(folder: &Path, stderr: Stdio) -> Child {
+    let case = CASE.replace("duration = \"4s\"", "duration = \"300s\"");
+    fs::write(folder.join("case.toml"), format!("repetitions = 2\n{case}")).unwrap();
+    let mut harness = Command::new(env!("CARGO_BIN_EXE_bench"));
+    harness.args(["latency".as_ref(), folder.join("case.toml").as_os_str(), "--out".as_ref()]);
+    harness.arg(folder.join("result")).stderr(stderr).spawn().unwrap()
+}
+
 #[test]
 fn a_harness_that_is_killed_leaves_no_pipeline_behind() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("case.toml"), CASE.replace("duration = \"4s\"", "duration = \"300s\""))
-        .unwrap();
-    let mut harness = Command::new(env!("CARGO_BIN_EXE_bench"))
-        .args(["latency".as_ref(), folder.path().join("case.toml").as_os_str(), "--out".as_ref()])
-        .arg(folder.path().join("result"))
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut harness = minutes(folder.path(), Stdio::null());
     // Not any other child, as git is one.
     let is_pipeline = |pid: &u32| {
         let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -201,14 +203,7 @@ fn a_harness_that_is_killed_leaves_no_pipeline_behind() {
 #[test]
 fn an_interrupted_run_is_not_valid_is_as_long_as_it_was_and_no_other_follows() {
     let folder = tempfile::tempdir().unwrap();
-    let case = CASE.replace("duration = \"4s\"", "duration = \"300s\"");
-    fs::write(folder.path().join("case.toml"), format!("repetitions = 2\n{case}")).unwrap();
-    let mut harness = Command::new(env!("CARGO_BIN_EXE_bench"))
-        .args(["latency".as_ref(), folder.path().join("case.toml").as_os_str(), "--out".as_ref()])
-        .arg(folder.path().join("result"))
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut harness = minutes(folder.path(), Stdio::piped());
     let mut lines = BufReader::new(harness.stderr.take().unwrap()).lines().map(Result::unwrap);
     // A line each second, of which the first is warm-up.
     assert!(lines.by_ref().filter(|line| line.contains(" s of 300.0")).nth(2).is_some());

@@ -42,7 +42,7 @@ pub(super) async fn run(config: &Config, what: &Ledger) -> Result<Answer> {
         Ok(()) => answer,
         Err(error) => {
             let code = if ledger.balanced() { ExitCode::from(2) } else { ExitCode::FAILURE };
-            Answer { wrong: format!("pipeline: {error:#}\n"), code, ..answer }
+            answer.and_wrong(error, code)
         }
     })
 }
